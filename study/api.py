@@ -1,0 +1,114 @@
+"""Studies from Python: `study.run(STUDY, seeds=3)` does what `study tune` does. The room above all others."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from upath import UPath
+
+from study import data
+from study.loading import load
+from study.plan import Plan, make_plan
+from study.runner import Options, Outcome
+from study.runner import run as run_plan
+from study.spec import Study
+from study.store import TrialStore
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEFAULT_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """What was made of a study's results: the table, as a DataFrame, and the files written."""
+
+    table: pd.DataFrame
+    csv: UPath
+    figures: list[UPath]
+
+
+def open_store(given: str | Path | None = None) -> TrialStore:
+    """The store given, else the one STUDY_STORAGE names, else ./results."""
+    return TrialStore(given or os.environ.get("STUDY_STORAGE") or "results")
+
+
+def tune(plan: Plan, store: TrialStore, data_folder: Path, options: Options, console: Console) -> Outcome:
+    """Record the studies, train what is pending, and say what became of it. Starts Ray only for work."""
+    if plan.pending:
+        store.check_writable()
+    for record in plan.records:
+        store.save_study(record)
+    if not plan.pending:
+        return Outcome()
+    return run_plan(plan, store, data_folder, options, console)
+
+
+def artifacts(store: TrialStore, name: str) -> Artifacts | None:
+    """The study's table and figure, written into the storage; None before any trial is finished.
+
+    A figure is drawn anew only if a trial was finished since.
+    """
+    from analysis import results, tables
+
+    found = results.load(store, [name])
+    if found.of(name).status.isna().all():
+        return None
+    table = tables.arm_table(found, name)
+    csv = tables.save(table, store.root / "tables", name)
+    paths = [store.root / "figures" / f"{name}.{kind}" for kind in ("png", "svg")]
+    if not store.unchanged_since(name, paths):
+        # matplotlib takes a second to import: a finished study is shown without it.
+        from analysis import figures
+
+        paths = figures.save(figures.draw_training_curves(found, name), store.root / "figures", name)
+    return Artifacts(table, csv, paths)
+
+
+def slug(title: str) -> str:
+    """The name of a study that comes from no file: `Network Width` -> `network_width`."""
+    return re.sub(r"\W+", "_", title).strip("_").lower()
+
+
+def run(
+    *studies: Study | str | Path,
+    seeds: int = DEFAULT_SEEDS,
+    storage: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    options: Options | None = None,
+    fresh: bool = False,
+    progress: bool = True,
+    **overrides: Any,
+) -> pd.DataFrame:
+    """Run studies and return their results: one row per study, arm and seed.
+
+    A study is a Study, a file or a name; `overrides` are hyperparameters that hold for all arms, such as
+    `dataset="digits"` or `epochs=5`. Trials that the storage has are not trained again. Columns: study,
+    arm, seed, key, status and the metrics of `analysis.results.TRIAL_COLUMNS`.
+
+    Raises StudyError for a request that can't be met, and RuntimeError where trials failed; those that
+    finished are in the storage.
+    """
+    import pandas as pd
+
+    from analysis import results
+
+    loaded = [of if isinstance(of, Study) else load(of) for of in studies]
+    named = [of if of.name else of.called(slug(of.title)) for of in loaded]
+    store = open_store(storage)
+    folder = data.default_folder() if data_dir is None else Path(data_dir)
+    plan = make_plan(named, seeds, store, folder, overrides, fresh)
+    outcome = tune(plan, store, folder, options or Options(), Console(stderr=True, quiet=not progress))
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    if outcome.failed:
+        lines = [f"{trial.name}: {reason} ({where})" for trial, reason, where in outcome.failed.values()]
+        raise RuntimeError("\n".join(["Some trials failed:", *lines]))
+    found = results.load(store, [of.name for of in named])
+    return pd.concat([found.of(of.name).assign(study=of.name) for of in named], ignore_index=True)

@@ -1,0 +1,112 @@
+"""Planning: studies and seeds -> the distinct trials, and which of them the store already has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from study import data
+from study.config import StudyError, TrialConfig
+from study.key import trial_key
+from study.spec import Study
+from study.store import TrialStore
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One distinct training, and the first study and arm that ask for it."""
+
+    key: str
+    config: TrialConfig
+    study: str
+    arm: str
+
+    @property
+    def name(self) -> str:
+        """How a person tells trials apart: `network_width width=25 seed 1` in short."""
+        return f"{self.study} {self.arm} seed {self.config.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one `study tune` is about: studies as they will be recorded, and their distinct trials."""
+
+    records: list[dict[str, Any]]
+    trials: dict[str, Trial]
+    stored: set[str]
+    interrupted: set[str] = field(default_factory=set)
+
+    @property
+    def pending(self) -> list[Trial]:
+        """The trials to train, in the order of the studies."""
+        return [trial for key, trial in self.trials.items() if key not in self.stored]
+
+    @property
+    def occurrences(self) -> int:
+        """Arms times seeds over all studies, shared trials counted each time."""
+        return sum(len(keys) for record in self.records for keys in record["keys"].values())
+
+
+def make_plan(
+    studies: Sequence[Study],
+    seeds: int,
+    store: TrialStore,
+    data_folder: Path,
+    overrides: dict[str, Any] | None = None,
+    fresh: bool = False,
+) -> Plan:
+    """All studies together; a config that several share is one trial. `fresh` ignores what is stored.
+
+    Raises StudyError with the mistakes of all studies; reads the store, writes nothing.
+    """
+    if seeds < 1:
+        raise StudyError(f"seeds = {seeds}: at least 1 is needed")
+    names = [study.name for study in studies]
+    for name in {name for name in names if names.count(name) > 1}:
+        raise StudyError(f"Two studies are called {name!r}; the name is the file's name, so rename one.")
+
+    records: list[dict[str, Any]] = []
+    trials: dict[str, Trial] = {}
+    mistakes: list[str] = []
+    fingerprints: dict[str, str] = {}
+    for study in studies:
+        keys: dict[str, list[str]] = {}
+        for arm in study.expand():
+            try:
+                configs = study.configs(arm, seeds, **(overrides or {}))
+            except StudyError as error:
+                mistakes += error.mistakes
+                continue
+            name = configs[0].dataset
+            if name not in fingerprints:
+                fingerprints[name] = data.fingerprint(name, data_folder)
+            keys[arm.label] = [trial_key(config, fingerprints[name]) for config in configs]
+            for key, config in zip(keys[arm.label], configs, strict=True):
+                trials.setdefault(key, Trial(key, config, study.name, arm.label))
+        records.append(_record(study, seeds, keys, overrides or {}))
+    if mistakes:
+        raise StudyError(*dict.fromkeys(mistakes))
+    stored = set() if fresh else store.finished() & trials.keys()
+    interrupted = set() if fresh else store.interrupted() & trials.keys() - stored
+    return Plan(records, trials, stored, interrupted)
+
+
+def _record(
+    study: Study, seeds: int, keys: dict[str, list[str]], overrides: dict[str, Any]
+) -> dict[str, Any]:
+    """studies/<name>.json: what analysis needs to know of a study."""
+    return {
+        "name": study.name,
+        "title": study.title,
+        "figure": study.figure,
+        "question": study.question,
+        "varies": study.varies,
+        "seeds": seeds,
+        "arms": [{"label": arm.label, "overrides": dict(arm.overrides)} for arm in study.expand()],
+        "keys": keys,
+        "fixed": {**study.fixed, **overrides},
+        "published": study.published,
+        "claims": [claim.model_dump(mode="json") for claim in study.claims],
+    }

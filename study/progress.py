@@ -1,0 +1,127 @@
+"""What the terminal shows while trials run: one live table, or a plain line per finished trial."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from study.plan import Trial
+
+
+class Progress:
+    """Follows a run and prints a line for each trial that ends; without a terminal, that is all.
+
+    `work` is each trial's share of the whole in any unit, from which the time left is estimated. All of
+    it goes to `console`, which is on stderr.
+    """
+
+    def __init__(self, console: Console, trials: list[Trial], work: dict[str, float]) -> None:
+        self.console = console
+        self._work = work
+        self._total = len(trials)
+        self._ended = 0
+        self._failed = 0
+        self._started = time.monotonic()
+        self._running: dict[str, tuple[Trial, dict[str, Any]]] = {}
+        self._shares: dict[str, float] = {}
+        self._already: dict[str, float] = {}
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def report(self, trial: Trial, result: dict[str, Any]) -> None:
+        """A trial's newest numbers, as TrialTrainable reports them; the last ones say `done`."""
+        if "error" in result:
+            self.failed(trial, result["error"])
+            return
+        for note in () if trial.key in self._shares else result["notes"]:
+            self.console.print(Text(f"{trial.name}: {note}", style="yellow"))
+        share = result["iteration"] / result["iterations"]
+        # What an earlier run trained took none of this run's time.
+        if trial.key not in self._already:
+            self._already[trial.key] = share if result["notes"] else 0.0
+        self._shares[trial.key] = share
+        self._running[trial.key] = (trial, result)
+        if result["done"]:
+            self._end(trial)
+            self.console.print(self._line(trial, result))
+
+    def failed(self, trial: Trial, reason: str) -> None:
+        """A trial that will not be trained again in this run."""
+        self._end(trial)
+        self._failed += 1
+        self.console.print(self._counted(Text(f"{trial.name}: failed: {reason}", style="red")))
+
+    def _end(self, trial: Trial) -> None:
+        self._running.pop(trial.key, None)
+        self._shares[trial.key] = 1.0
+        self._ended += 1
+
+    def _line(self, trial: Trial, result: dict[str, Any]) -> Text:
+        if result["diverged"]:
+            said = f"diverged at iteration {result['iteration']}"
+        else:
+            said = f"test accuracy {result['test_accuracy']:.2%}"
+        return self._counted(Text(f"{trial.name}: {said}, {result['images_per_second']:,.0f} images/s"))
+
+    def _counted(self, line: Text) -> Text:
+        return Text(f"[{self._ended}/{self._total}] ").append_text(line)
+
+    def seconds_left(self) -> float | None:
+        """An estimate from the work done so far, or None before there is any."""
+        done = sum(
+            self._work[key] * (share - self._already.get(key, 0.0)) for key, share in self._shares.items()
+        )
+        left = sum(work * (1 - self._shares.get(key, 0.0)) for key, work in self._work.items())
+        return (time.monotonic() - self._started) * left / done if done > 0 else None
+
+
+class LiveProgress(Progress):
+    """The same with a table of the running trials that redraws in place."""
+
+    def __enter__(self) -> Progress:
+        self._live = Live(
+            get_renderable=self._render, console=self.console, refresh_per_second=2, transient=True
+        )
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._live.__exit__(*error)  # type: ignore[arg-type]
+
+    def _render(self) -> Group:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("trial")
+        for column in ("epoch", "iteration", "training accuracy", "images/s"):
+            table.add_column(column, justify="right")
+        for trial, result in list(self._running.values()):
+            table.add_row(
+                trial.name,
+                f"{result['epoch']}/{trial.config.epochs}",
+                f"{result['iteration']}/{result['iterations']}",
+                f"{result['train_accuracy']:.1%}",
+                f"{result['images_per_second']:,.0f}",
+            )
+        left = self.seconds_left()
+        eta = "starting" if left is None else f"about {_duration(left)} left"
+        failed = f", {self._failed} failed" if self._failed else ""
+        return Group(table, Text(f"{self._ended}/{self._total} trials{failed}, {eta}", style="bold"))
+
+
+def progress_for(console: Console, trials: list[Trial], work: dict[str, float]) -> Progress:
+    """The live table in a terminal, lines elsewhere."""
+    return (LiveProgress if console.is_terminal else Progress)(console, trials, work)
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"

@@ -1,0 +1,76 @@
+"""CPUs and the share of a GPU that each trial gets, and how many trials run at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from study.config import StudyError
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one trial asks for; `gpus` may be a fraction, several trials then share a GPU."""
+
+    cpus: float
+    gpus: float
+
+    @property
+    def threads(self) -> int:
+        """torch's threads: the trial's CPUs, at least one."""
+        return max(1, int(self.cpus))
+
+    def concurrent_on(self, nodes: Sequence[Node]) -> int:
+        """How many such trials run at once."""
+        return sum(node.room_for(self) for node in nodes)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of the cluster, as Ray counts it."""
+
+    cpus: float
+    gpus: float
+
+    def room_for(self, trial: Resources) -> int:
+        """How many such trials fit on this node; a fraction of a GPU never spans two."""
+        fits = int(self.cpus / trial.cpus) if trial.cpus else 10**6
+        if not trial.gpus:
+            return fits
+        if trial.gpus >= 1:
+            return min(fits, int(self.gpus / trial.gpus))
+        return min(fits, int(self.gpus) * int(1 / trial.gpus + 1e-9))
+
+
+def this_machine() -> Node:
+    """The cores that this process may use, and the GPUs that torch sees."""
+    import torch
+
+    return Node(len(os.sched_getaffinity(0)), torch.cuda.device_count())
+
+
+def decide(cpus_per_trial: float | None, gpus_per_trial: float | None, nodes: Sequence[Node]) -> Resources:
+    """A trial's share. None is automatic: one core, and one GPU where there is any.
+
+    Raises StudyError where no node could ever run such a trial, which Ray would wait for for ever.
+    """
+    if cpus_per_trial is not None and not (cpus_per_trial >= 1 and cpus_per_trial == int(cpus_per_trial)):
+        raise StudyError(f"--cpus-per-trial {cpus_per_trial:g}: give a whole number of cores, 1 or more")
+    if gpus_per_trial is not None and (gpus_per_trial < 0 or (gpus_per_trial > 1 and gpus_per_trial % 1)):
+        raise StudyError(
+            f"--gpus-per-trial {gpus_per_trial:g}: give auto, 0, a fraction up to 1, or whole GPUs"
+        )
+    has_gpu = any(node.gpus >= 1 for node in nodes)
+    asked = Resources(
+        cpus=1 if cpus_per_trial is None else cpus_per_trial,
+        gpus=float(has_gpu) if gpus_per_trial is None else gpus_per_trial,
+    )
+    if not asked.concurrent_on(nodes):
+        largest = max(nodes, key=lambda node: (node.gpus, node.cpus))
+        raise StudyError(
+            f"A trial asks for {asked.cpus:g} CPUs and {asked.gpus:g} GPUs, and no node has them: "
+            f"the largest has {largest.cpus:g} CPUs and {largest.gpus:g} GPUs.",
+            "Change --cpus-per-trial or --gpus-per-trial.",
+        )
+    return asked

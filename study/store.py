@@ -1,0 +1,198 @@
+"""TrialStore: where finished trials lie, keyed by what they are, on any filesystem.
+
+    studies/<name>.json           a study as last run: arms, seeds, keys, published, claims
+    trials/<key>/curve.parquet    iteration, epoch, train_loss, train_accuracy
+    trials/<key>/result.json      config, metrics, provenance; written last: it commits the trial
+    trials/<key>/checkpoint.pt    only while unfinished: a sha256 (32 bytes), then Training.state()
+    trials/<key>/error.txt        only after a failure: the traceback
+
+Everything is plain data: reading a storage executes nothing. Every file is whole or absent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import uuid
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from upath import UPath
+
+from study.config import StudyError
+
+
+class Damaged(Exception):
+    """A file of the store that is not what was written; the message names it."""
+
+
+class TrialStore:
+    """Results and checkpoints under one folder or URL that fsspec knows (`./results`, `s3://...`)."""
+
+    def __init__(self, root: str | Path | UPath) -> None:
+        try:
+            self.root = UPath(root)
+        except (ValueError, ImportError, OSError) as error:
+            raise StudyError(
+                f"storage {root}: {error}", "Give a folder or a URL such as s3://bucket/results."
+            ) from None
+        if self.root.protocol in ("", "file"):
+            # Workers have other working directories.
+            self.root = UPath(Path(str(self.root.path)).absolute())
+        try:
+            usable = self.root.is_dir() or not self.root.exists()
+        except OSError as error:
+            raise StudyError(f"storage {root}: {error}") from None
+        if not usable:
+            raise StudyError(f"storage {root} is a file, not a folder.", "Name another with --storage.")
+
+    def check_writable(self) -> None:
+        """Raises StudyError where the storage can't be written."""
+        probe = self.root / f".write-test-{uuid.uuid4().hex}"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise StudyError(
+                f"storage {self.root} can't be written: {error.strerror or error}",
+                "Name another folder or URL with --storage or STUDY_STORAGE.",
+            ) from None
+
+    def finished(self) -> set[str]:
+        """The keys of all committed trials."""
+        return {path.parent.name for path in self.root.glob("trials/*/result.json")}
+
+    def interrupted(self) -> set[str]:
+        """The keys of all trials with a checkpoint to go on from."""
+        return {path.parent.name for path in self.root.glob("trials/*/checkpoint.pt")}
+
+    def result(self, key: str) -> dict[str, Any]:
+        """The trial's result. Raises Damaged, also where it is missing or incomplete."""
+        path = self._trial(key) / "result.json"
+        try:
+            result = json.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise Damaged(f"{path}: {error}") from None
+        if not isinstance(result, dict) or not {"key", "config", "metrics"} <= result.keys():
+            raise Damaged(f"{path}: is not a trial's result")
+        return result
+
+    def curve(self, key: str) -> pa.Table:
+        """The trial's iterations. Raises Damaged, also where it is missing."""
+        path = self._trial(key) / "curve.parquet"
+        try:
+            return pq.read_table(io.BytesIO(path.read_bytes()))
+        except (OSError, pa.ArrowException) as error:
+            raise Damaged(f"{path}: {error}") from None
+
+    def commit(self, key: str, curve: dict[str, Any], result: dict[str, Any]) -> None:
+        """Write a finished trial: first the curve (column -> array), then the result that makes it count."""
+        buffer = io.BytesIO()
+        pq.write_table(pa.table(curve), buffer)
+        self._write(self._trial(key) / "curve.parquet", buffer.getvalue())
+        self._write(self._trial(key) / "result.json", _json({"key": key, **result}))
+        for leftover in ("checkpoint.pt", "error.txt"):
+            self._remove(self._trial(key) / leftover)
+
+    def remove(self, key: str) -> None:
+        """Forget a trial; the result goes first, so that half a removal is an unfinished trial."""
+        for name in ("result.json", "checkpoint.pt", "curve.parquet", "error.txt"):
+            self._remove(self._trial(key) / name)
+
+    def save_checkpoint(self, key: str, state: bytes) -> None:
+        """Keep an unfinished trial's state, in place of an older one."""
+        self._write(self._trial(key) / "checkpoint.pt", hashlib.sha256(state).digest() + state)
+
+    def checkpoint(self, key: str) -> bytes | None:
+        """The state saved last, or None. Raises Damaged where it is not what was saved."""
+        path = self._trial(key) / "checkpoint.pt"
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        digest, state = content[:32], content[32:]
+        if hashlib.sha256(state).digest() != digest:
+            raise Damaged(f"{path}: the checksum does not match")
+        return state
+
+    def save_error(self, key: str, traceback: str) -> str:
+        """Keep the traceback of a failed trial and return where it lies."""
+        path = self._trial(key) / "error.txt"
+        self._write(path, traceback.encode())
+        return str(path)
+
+    def save_study(self, record: dict[str, Any]) -> None:
+        """Keep a study as it is run: everything that analysis needs besides the trials."""
+        path, content = self.root / "studies" / f"{record['name']}.json", _json(record)
+        # Left alone where nothing changed, so that its time says when it last did.
+        if not path.exists() or path.read_bytes() != content:
+            self._write(path, content)
+
+    def study(self, name: str) -> dict[str, Any]:
+        """A study as last run. Raises Damaged, also where it is missing."""
+        path = self.root / "studies" / f"{name}.json"
+        try:
+            record = json.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise Damaged(f"{path}: {error}") from None
+        if not isinstance(record, dict) or not {"name", "arms", "seeds"} <= record.keys():
+            raise Damaged(f"{path}: is not a study's record")
+        return record
+
+    def studies(self) -> list[str]:
+        """The names of the studies that were run, in alphabetical order."""
+        return sorted(path.stem for path in self.root.glob("studies/*.json"))
+
+    def unchanged_since(self, study: str, made: Collection[UPath]) -> bool:
+        """Whether these files were made after everything the store now holds of the study."""
+        sources = [self.root / "studies" / f"{study}.json"]
+        sources += [
+            self._trial(key) / "result.json" for keys in self.study(study)["keys"].values() for key in keys
+        ]
+        times = [path.stat().st_mtime for path in made if path.exists()]
+        newest = max(path.stat().st_mtime for path in sources if path.exists())
+        return len(times) == len(made) and min(times) >= newest
+
+    def _trial(self, key: str) -> UPath:
+        return self.root / "trials" / key
+
+    def _write(self, path: UPath, content: bytes) -> None:
+        """Write so that the file is whole or absent after any crash: to a temporary name, flushed, renamed.
+
+        An object store's put is atomic by itself.
+        """
+        if path.protocol not in ("", "file"):
+            path.write_bytes(content)
+            return
+        final = Path(path.path)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex}.tmp")
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(final)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        folder = os.open(final.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _remove(self, path: UPath) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
