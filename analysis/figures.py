@@ -23,13 +23,19 @@ def smoothing_window(iterations: int) -> int:
     return max(1, round(iterations * SMOOTHING_SHARE))
 
 
+def drawn(results: Results, study: str) -> pd.DataFrame:
+    """The trials whose curves a figure shows: those that ended by themselves."""
+    trials = results.of(study)
+    return trials[trials.status.isin(["finished", "diverged"])]
+
+
 def training_curves(results: Results, study: str) -> pd.DataFrame:
     """Training accuracy per iteration and arm over the seeds that are finished.
 
     Columns: arm, iteration, mean, low, high (of the seeds' moving averages: mean, lowest and highest),
     raw (the first seed's unsmoothed value). In [0, 1].
     """
-    trials = results.of(study).dropna(subset="status")
+    trials = drawn(results, study)
     curves = results.curves(trials.key).merge(trials[["key", "arm", "seed"]], on="key")
     frames = []
     for arm, of_arm in curves.groupby("arm", sort=False):
@@ -60,7 +66,7 @@ def draw_training_curves(results: Results, study: str) -> Figure:
     """The report's kind of figure: training accuracy per iteration, a line per arm, a band over seeds."""
     record = results.studies[study]
     curves = training_curves(results, study)
-    seeds = int(results.of(study).dropna(subset="status").groupby("arm").size().max())
+    seeds = int(drawn(results, study).groupby("arm").size().max())
     with style.context(STYLE):
         figure = Figure()
         FigureCanvasAgg(figure)

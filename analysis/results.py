@@ -12,13 +12,14 @@ from typing import Any
 
 import pandas as pd
 
-from study.store import Damaged, TrialStore
+from study.store import Damaged, TrialStore, keys_of
 
 CURVE_COLUMNS = ["iteration", "epoch", "train_loss", "train_accuracy"]
 TRIAL_COLUMNS = {
     "key": "str",
     "status": "str",
     "seed": "Int64",
+    "validation_accuracy": "float64",
     "test_accuracy": "float64",
     "best_test_accuracy": "float64",
     "best_epoch": "Int64",
@@ -39,8 +40,9 @@ TRIAL_COLUMNS = {
 class Results:
     """What a storage holds.
 
-    `studies` maps a study's name to its record, as last run. `trials` has one row per finished trial
-    (TRIAL_COLUMNS). `problems` says which files could not be read; they are left out.
+    `studies` maps a study's name to its record, as last run. `trials` has one row per finished, diverged or
+    early stopped trial (TRIAL_COLUMNS; of a stopped one only key and status). `problems` says which files
+    could not be read; they are left out.
     """
 
     store: TrialStore
@@ -51,23 +53,40 @@ class Results:
     def of(self, study: str) -> pd.DataFrame:
         """One row per arm and seed of the study, in order; NaN where the trial is not finished.
 
-        Columns: arm, seed, then those of `trials`.
+        Of an arm with tuned (nuisance) hyperparameters, the trials of the selected candidate. Columns: arm,
+        tuned (the candidate's hyperparameters as text), seed, then those of `trials`.
         """
-        record = self.studies[study]
+        every = self.candidates(study)
+        selected = []
+        for _, of_arm in every.groupby("arm", sort=False):
+            # A diverged trial must not be forgotten in its candidate's favour.
+            scores = of_arm.validation_accuracy.mask(of_arm.status == "diverged", 0.0)
+            means = scores.groupby(of_arm.candidate).mean()
+            best = means.idxmax() if means.notna().any() else 0
+            selected.append(of_arm[of_arm.candidate == best])
+        return pd.concat(selected, ignore_index=True).drop(columns="candidate")
+
+    def candidates(self, study: str) -> pd.DataFrame:
+        """One row per arm, candidate and seed; `candidate` counts an arm's points from 0."""
         planned = pd.DataFrame(
             [
-                {"arm": arm["label"], "seed": seed, "key": key}
-                for arm in record["arms"]
-                for seed, key in enumerate(record["keys"].get(arm["label"], []))
-            ],
-            columns=["arm", "seed", "key"],
+                {
+                    "arm": arm["label"],
+                    "candidate": place,
+                    "tuned": ", ".join(f"{name}={value}" for name, value in of["overrides"].items()),
+                    "seed": seed,
+                    "key": key,
+                }
+                for arm in self.studies[study]["arms"]
+                for place, of in enumerate(arm["candidates"])
+                for seed, key in enumerate(of["keys"])
+            ]
         )
-        outcomes: pd.DataFrame = planned.merge(self.trials.drop(columns="seed"), on="key", how="left")
-        return outcomes
+        return planned.merge(self.trials.drop(columns="seed"), on="key", how="left")
 
     def curves(self, keys: Iterable[str]) -> pd.DataFrame:
         """One row per trial and iteration: key, iteration, epoch, train_loss, train_accuracy."""
-        frames = []
+        frames: list[pd.DataFrame] = []
         for key in dict.fromkeys(keys):
             try:
                 curve = self.store.curve(key).to_pandas()[CURVE_COLUMNS]
@@ -77,7 +96,8 @@ class Results:
             frames.append(curve.assign(key=key))
         if not frames:
             return pd.DataFrame(columns=["key", *CURVE_COLUMNS])
-        return pd.concat(frames, ignore_index=True)[["key", *CURVE_COLUMNS]]
+        curves: pd.DataFrame = pd.concat(frames, ignore_index=True)[["key", *CURVE_COLUMNS]]
+        return curves
 
 
 def load(storage: str | Path | TrialStore, studies: Iterable[str] | None = None) -> Results:
@@ -92,13 +112,14 @@ def load(storage: str | Path | TrialStore, studies: Iterable[str] | None = None)
             problems.append(str(problem))
     finished = store.finished()
     if studies is not None:
-        finished &= {key for record in records.values() for keys in record["keys"].values() for key in keys}
+        finished &= {key for record in records.values() for key in keys_of(record)}
     rows = []
     for key in sorted(finished):
         try:
             rows.append(_row(store.result(key)))
         except (Damaged, KeyError, TypeError) as problem:
             problems.append(str(problem) if isinstance(problem, Damaged) else f"trial {key}: {problem!r}")
+    rows += [{"key": key, "status": "stopped"} for key in sorted(store.stopped())]
     trials = pd.DataFrame(rows, columns=list(TRIAL_COLUMNS)).astype(TRIAL_COLUMNS)
     return Results(store, records, trials, problems)
 
@@ -121,6 +142,7 @@ def _row(result: dict[str, Any]) -> dict[str, Any]:
     # A diverged network answers nothing; the epochs before say nothing about the trial as a whole.
     if result["status"] == "finished":
         best = max(epochs, key=lambda epoch: epoch["test_accuracy"])
-        row |= {name: epochs[-1][name] for name in ("test_accuracy", "test_top5", "test_loss")}
+        last = ("test_accuracy", "test_top5", "test_loss", "validation_accuracy")
+        row |= {name: epochs[-1][name] for name in last}
         row |= {"best_test_accuracy": best["test_accuracy"], "best_epoch": best["epoch"]}
     return row

@@ -12,7 +12,8 @@ from analysis.statistics import mean_of
 def arm_table(results: Results, study: str) -> pd.DataFrame:
     """One row per arm of the study, in order.
 
-    Columns: arm, n (finished seeds), diverged and pending (counts), test_accuracy (mean, in percent),
+    Columns: arm, n (finished seeds), diverged, stopped (early) and pending
+    (counts), test_accuracy (mean, in percent),
     half_width (of its 95 % interval over seeds, in points, NaN where n < 2), published (in percent, NaN
     where the report has none).
     """
@@ -25,6 +26,7 @@ def arm_table(results: Results, study: str) -> pd.DataFrame:
                 "arm": arm,
                 "n": accuracy.n,
                 "diverged": int((trials.status == "diverged").sum()),
+                "stopped": int((trials.status == "stopped").sum()),
                 "pending": int(trials.status.isna().sum()),
                 "test_accuracy": accuracy.mean,
                 "half_width": accuracy.half_width,
@@ -42,7 +44,7 @@ def as_shown(table: pd.DataFrame, varies: str) -> pd.DataFrame:
         for mean, half_width in zip(table.test_accuracy, table.half_width, strict=True)
     ]
     shown["n"] = table.n.astype(str)
-    for count in ("diverged", "pending"):
+    for count in ("diverged", "stopped", "pending"):
         if table[count].any():
             shown[count] = table[count].astype(str).replace("0", "")
     if table.published.notna().any():

@@ -40,12 +40,10 @@ def open_store(given: str | Path | None = None) -> TrialStore:
 
 
 def tune(plan: Plan, store: TrialStore, data_folder: Path, options: Options, console: Console) -> Outcome:
-    """Record the studies, train what is pending, and say what became of it. Starts Ray only for work."""
-    if plan.pending:
-        store.check_writable()
-    for record in plan.records:
-        store.save_study(record)
+    """Train what is pending and say what became of it. Starts Ray only where there is work."""
+    store.check_writable()
     if not plan.pending:
+        plan.begin(store)
         return Outcome()
     return run_plan(plan, store, data_folder, options, console)
 
@@ -58,7 +56,7 @@ def artifacts(store: TrialStore, name: str) -> Artifacts | None:
     from analysis import results, tables
 
     found = results.load(store, [name])
-    if found.of(name).status.isna().all():
+    if not found.of(name).status.isin(["finished", "diverged"]).any():
         return None
     table = tables.arm_table(found, name)
     csv = tables.save(table, store.root / "tables", name)

@@ -77,6 +77,12 @@ CheckpointEvery = Annotated[
 ]
 
 
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(metavar="asha", help="Stop trials early that fall behind in training accuracy."),
+]
+
+
 @app.command("list")
 def list_studies(as_json: AsJson = False) -> None:
     """List the studies that can be given by name.
@@ -113,7 +119,6 @@ def plan(
     storage: Storage = None,
     cpus_per_trial: CpusPerTrial = None,
     gpus_per_trial: GpusPerTrial = "auto",
-    max_concurrent: MaxConcurrent = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what `study tune` with the same words would train. Writes nothing.
@@ -121,15 +126,16 @@ def plan(
     Example: `study plan network_width --seeds 5`
     """
     from study import show
+    from study.models import cost
     from study.resources import decide, this_machine
 
     _, _, made = _planned(studies, seeds, set_, dataset, data_dir, epochs, precision, storage)
+    costs = {key: cost(trial.config) for key, trial in made.trials.items()}
     node = this_machine()
-    share = decide(cpus_per_trial, _gpus(gpus_per_trial), [node])
-    at_once = min(share.concurrent_on([node]), max_concurrent or 10**6)
-    show.plan(
-        made, as_json, {"cpus_per_trial": share.cpus, "gpus_per_trial": share.gpus, "trials_at_once": at_once}
-    )
+    shares = {
+        key: decide(cpus_per_trial, _gpus(gpus_per_trial), [node], of.flops) for key, of in costs.items()
+    }
+    show.plan(made, as_json, costs, shares)
 
 
 @app.command()
@@ -151,6 +157,10 @@ def tune(
     gpus_per_trial: GpusPerTrial = "auto",
     max_concurrent: MaxConcurrent = None,
     checkpoint_every: CheckpointEvery = 10.0,
+    scheduler: SchedulerOption = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write TensorBoard's event files into the storage.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a study's trials that the storage does not have yet; then print its table.
@@ -167,13 +177,26 @@ def tune(
     from rich.console import Console
 
     from study import api, show
+    from study.config import StudyError
     from study.runner import Options
 
-    store, folder, made = _planned(studies, seeds, set_, dataset, data_dir, epochs, precision, storage, fresh)
+    if scheduler not in (None, "asha"):
+        raise StudyError(f"--scheduler {scheduler}: the only one is asha")
+    store, folder, made = _planned(
+        studies, seeds, set_, dataset, data_dir, epochs, precision, storage, fresh, scheduler is not None
+    )
     if dry_run:
-        show.plan(made, as_json, {})
+        show.plan(made, as_json)
         return
-    options = Options(cpus_per_trial, _gpus(gpus_per_trial), max_concurrent, address, checkpoint_every)
+    options = Options(
+        cpus_per_trial=cpus_per_trial,
+        gpus_per_trial=_gpus(gpus_per_trial),
+        max_concurrent=max_concurrent,
+        address=address,
+        checkpoint_seconds=checkpoint_every,
+        scheduler=scheduler,
+        tensorboard=tensorboard,
+    )
     console = Console(stderr=True)
     known = f"{len(made.stored)} stored, " if made.stored else ""
     if made.interrupted:
@@ -203,15 +226,20 @@ def status(
 ) -> None:
     """Show how far the studies in a storage are: finished, begun and missing trials."""
     from study import api, show
+    from study.store import keys_of
 
     store = api.open_store(storage)
-    finished, begun = store.finished(), store.interrupted()
+    finished, begun, stopped = store.finished(), store.interrupted(), store.stopped()
     rows = []
     for name in studies or store.studies():
-        keys = {key for of_arm in store.study(Path(name).stem)["keys"].values() for key in of_arm}
-        done, started = len(keys & finished), len(keys & begun - finished)
-        rows.append({"study": name, "trials": len(keys), "finished": done, "begun": started,
-                     "missing": len(keys) - done - started})  # fmt: skip
+        keys = set(keys_of(store.study(Path(name).stem)))
+        counts = {
+            "finished": len(keys & finished),
+            "stopped": len(keys & stopped),
+            "begun": len(keys & begun - stopped),
+        }
+        missing = len(keys) - sum(counts.values())
+        rows.append({"study": name, "trials": len(keys), **counts, "missing": missing})
     if as_json:
         show.as_json(rows)
     elif rows:
@@ -242,6 +270,7 @@ def _planned(
     precision: str | None,
     storage: str | None,
     fresh: bool = False,
+    keep_stopped: bool = False,
 ) -> tuple[TrialStore, Path, Plan]:
     from study import api, data
     from study.loading import load
@@ -254,7 +283,7 @@ def _planned(
     loaded: list[Study] = [load(of) for of in dict.fromkeys(files)]
     folder = data_dir or data.default_folder()
     store = api.open_store(storage)
-    return store, folder, make_plan(loaded, seeds, store, folder, overrides, fresh)
+    return store, folder, make_plan(loaded, seeds, store, folder, overrides, fresh, keep_stopped)
 
 
 def _settings(pairs: list[str]) -> dict[str, Any]:

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ray import tune
 
 from study.plan import Trial
 from study.progress import Progress
+from study.store import TrialStore
 
 
 class Follower(tune.Callback):  # type: ignore[misc]
     """Tune's callback. `failed` maps a key to the trial, its last line, and where the traceback lies."""
 
-    def __init__(self, trials: list[Trial], progress: Progress, attempts: int) -> None:
+    def __init__(
+        self,
+        trials: list[Trial],
+        store: TrialStore,
+        progress: Progress,
+        attempts: int,
+        on_finished: Callable[[str], None],
+    ) -> None:
         self._trials = trials
+        self._store = store
         self._progress = progress
         self._attempts = attempts
+        self._on_finished = on_finished
         self.failed: dict[str, tuple[Trial, str, str]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -31,6 +42,17 @@ class Follower(tune.Callback):  # type: ignore[misc]
         if "error" in result:
             self.failed[ours.key] = (ours, result["error"], result["error_file"])
         self._progress.report(ours, result)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        """A trial that ended by itself, or that a scheduler stopped."""
+        ours, last = self._trials[trial.config["trial"]], trial.last_result
+        if not last["whole"]:
+            self._store.save_stopped(
+                ours.key, {name: last[name] for name in ("iteration", "iterations", "recent_accuracy")}
+            )
+            self._progress.stopped(ours, last)
+        elif ours.key not in self.failed:
+            self._on_finished(ours.key)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         """A trial whose process was lost as often as allowed."""

@@ -14,6 +14,7 @@ import traceback
 from pathlib import Path
 
 from study.config import StudyError, did_you_mean
+from study.plugins import add_folder
 from study.spec import Study
 
 
@@ -43,6 +44,7 @@ def load(file_or_name: str | Path) -> Study:
     """
     path = _find(str(file_or_name))
     try:
+        add_folder(path.parent)
         # What a study file prints must not mix with the data on stdout.
         with contextlib.redirect_stdout(sys.stderr):
             namespace = runpy.run_path(str(path))

@@ -1,19 +1,23 @@
-"""The networks: the report's CNN and torchvision's ResNets, all [N, 1, 28, 28] -> [N, 10].
+"""The networks: the report's CNN, torchvision's ResNets, a user's own; all [N, 1, 28, 28] -> [N, 10].
 
-N batch, C channels, K = 10 classes.
+N batch, C channels, H = W = 28 pixels, K = 10 classes.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from study.config import IMAGE_SIZE, TrialConfig
+from study.config import IMAGE_SIZE, StudyError, TrialConfig
 from study.data import CLASSES
+from study.plugins import is_plugin, resolve
+
+Network = Callable[[TrialConfig], nn.Module]
 
 
 class CNN(nn.Module):
@@ -43,14 +47,25 @@ class CNN(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(features, CLASSES))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits [N, K] of images [N, 1, 28, 28] in [0, 1]."""
+        """Logits [N, K] of images [N, 1, H, W] in [0, 1]."""
         logits: Tensor = self.layers(images)
         return logits
 
 
-def build(config: TrialConfig) -> nn.Module:
-    """The config's network, freshly initialised from torch's global generator."""
-    return CNN(config)
+def resnet(config: TrialConfig) -> nn.Module:
+    """torchvision's ResNet of this name with a first convolution of 1 channel (the report's Figure 11)."""
+    from torchvision.models import get_model
+
+    model: nn.Module = get_model(config.model, weights=None, num_classes=CLASSES)
+    model.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
+    return model
+
+
+def network(name: str) -> Network:
+    """The function that builds the network of this name, freshly initialised from torch's generator."""
+    if is_plugin(name):
+        return resolve(name)
+    return CNN if name == "cnn" else resnet
 
 
 @dataclass(frozen=True)
@@ -61,14 +76,49 @@ class Cost:
     flops: int
 
 
+ARCHITECTURE = ("model", "width", "conv_layers", "kernel_size", "fc_layers", "fc_width", "dropout")
+
+
 def cost(config: TrialConfig) -> Cost:
-    """Counted on torch's meta device: nothing is allocated or computed."""
-    return _cost(config.model_copy(update={"seed": 0}))
+    """Of the config's network; counted without computing on torch's meta device where it is one of ours.
+
+    Raises StudyError where a user's own network can't be built or gives another shape than [N, 10].
+    """
+    if is_plugin(config.model):
+        return _plugin_cost(config)
+    return _cost(TrialConfig(**{field: getattr(config, field) for field in ARCHITECTURE}))
 
 
 @functools.lru_cache(maxsize=4096)
 def _cost(config: TrialConfig) -> Cost:
-    with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        model = build(config).eval()
-        model(torch.zeros(1, 1, IMAGE_SIZE, IMAGE_SIZE))
-    return Cost(sum(weights.numel() for weights in model.parameters()), counter.get_total_flops())
+    with torch.device("meta"):
+        return _counted(network(config.model)(config))[0]
+
+
+def _plugin_cost(config: TrialConfig) -> Cost:
+    try:
+        counted, shape = _counted(network(config.model)(config))
+    except StudyError:
+        raise
+    except Exception as error:  # whatever the user's own code raises
+        raise StudyError(
+            f"model {config.model!r} fails on images [2, 1, {IMAGE_SIZE}, {IMAGE_SIZE}]: "
+            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        ) from None
+    if shape != (2, CLASSES):
+        raise StudyError(
+            f"model {config.model!r} gives {list(shape)} for 2 images; needed is [2, {CLASSES}], "
+            "one row of logits per image"
+        )
+    return counted
+
+
+def _counted(model: nn.Module) -> tuple[Cost, tuple[int, ...]]:
+    """The cost, and the shape of the logits of two images."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"it returned a {type(model).__name__} instead of an nn.Module")
+    model.eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        logits = model(torch.zeros(2, 1, IMAGE_SIZE, IMAGE_SIZE))
+    parameters = sum(weights.numel() for weights in model.parameters() if weights.requires_grad)
+    return Cost(parameters, counter.get_total_flops() // 2), tuple(logits.shape)

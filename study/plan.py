@@ -11,7 +11,7 @@ from study import data
 from study.config import StudyError, TrialConfig
 from study.key import trial_key
 from study.spec import Study
-from study.store import TrialStore
+from study.store import TrialStore, keys_of
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,25 @@ class Plan:
     trials: dict[str, Trial]
     stored: set[str]
     interrupted: set[str] = field(default_factory=set)
+    stopped: set[str] = field(default_factory=set)
+    fresh: bool = False
 
     @property
     def pending(self) -> list[Trial]:
         """The trials to train, in the order of the studies."""
-        return [trial for key, trial in self.trials.items() if key not in self.stored]
+        return [trial for key, trial in self.trials.items() if key not in self.stored | self.stopped]
+
+    def begin(self, store: TrialStore) -> None:
+        """Record the studies in the store, and forget what `fresh` wants trained again."""
+        for record in self.records:
+            store.save_study(record)
+        for trial in self.pending if self.fresh else ():
+            store.remove(trial.key)
 
     @property
     def occurrences(self) -> int:
-        """Arms times seeds over all studies, shared trials counted each time."""
-        return sum(len(keys) for record in self.records for keys in record["keys"].values())
+        """Arms times seeds (times candidates) over all studies, shared trials counted each time."""
+        return sum(len(keys_of(record)) for record in self.records)
 
 
 def make_plan(
@@ -56,8 +65,12 @@ def make_plan(
     data_folder: Path,
     overrides: dict[str, Any] | None = None,
     fresh: bool = False,
+    keep_stopped: bool = False,
 ) -> Plan:
-    """All studies together; a config that several share is one trial. `fresh` ignores what is stored.
+    """All studies together; a config that several share is one trial.
+
+    `fresh` ignores what is stored; `keep_stopped` leaves trials alone that a scheduler stopped early, which
+    are continued otherwise.
 
     Raises StudyError with the mistakes of all studies; reads the store, writes nothing.
     """
@@ -72,29 +85,34 @@ def make_plan(
     mistakes: list[str] = []
     fingerprints: dict[str, str] = {}
     for study in studies:
-        keys: dict[str, list[str]] = {}
+        arms = []
         for arm in study.expand():
-            try:
-                configs = study.configs(arm, seeds, **(overrides or {}))
-            except StudyError as error:
-                mistakes += error.mistakes
-                continue
-            name = configs[0].dataset
-            if name not in fingerprints:
-                fingerprints[name] = data.fingerprint(name, data_folder)
-            keys[arm.label] = [trial_key(config, fingerprints[name]) for config in configs]
-            for key, config in zip(keys[arm.label], configs, strict=True):
-                trials.setdefault(key, Trial(key, config, study.name, arm.label))
-        records.append(_record(study, seeds, keys, overrides or {}))
+            candidates = []
+            for candidate in arm.candidates:
+                try:
+                    configs = study.configs(arm, seeds, candidate, **(overrides or {}))
+                except StudyError as error:
+                    mistakes += error.mistakes
+                    continue
+                name = configs[0].dataset
+                if name not in fingerprints:
+                    fingerprints[name] = data.fingerprint(name, data_folder)
+                keys = [trial_key(config, fingerprints[name]) for config in configs]
+                for key, config in zip(keys, configs, strict=True):
+                    trials.setdefault(key, Trial(key, config, study.name, arm.label))
+                candidates.append({"overrides": dict(candidate), "keys": keys})
+            arms.append({"label": arm.label, "overrides": dict(arm.overrides), "candidates": candidates})
+        records.append(_record(study, seeds, arms, overrides or {}))
     if mistakes:
         raise StudyError(*dict.fromkeys(mistakes))
     stored = set() if fresh else store.finished() & trials.keys()
-    interrupted = set() if fresh else store.interrupted() & trials.keys() - stored
-    return Plan(records, trials, stored, interrupted)
+    stopped = store.stopped() & trials.keys() if keep_stopped and not fresh else set()
+    interrupted = set() if fresh else store.interrupted() & trials.keys() - stored - stopped
+    return Plan(records, trials, stored, interrupted, stopped, fresh)
 
 
 def _record(
-    study: Study, seeds: int, keys: dict[str, list[str]], overrides: dict[str, Any]
+    study: Study, seeds: int, arms: list[dict[str, Any]], overrides: dict[str, Any]
 ) -> dict[str, Any]:
     """studies/<name>.json: what analysis needs to know of a study."""
     return {
@@ -104,8 +122,7 @@ def _record(
         "question": study.question,
         "varies": study.varies,
         "seeds": seeds,
-        "arms": [{"label": arm.label, "overrides": dict(arm.overrides)} for arm in study.expand()],
-        "keys": keys,
+        "arms": arms,
         "fixed": {**study.fixed, **overrides},
         "published": study.published,
         "claims": [claim.model_dump(mode="json") for claim in study.claims],

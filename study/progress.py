@@ -30,6 +30,7 @@ class Progress:
         self._running: dict[str, tuple[Trial, dict[str, Any]]] = {}
         self._shares: dict[str, float] = {}
         self._already: dict[str, float] = {}
+        self._said: set[tuple[str, str]] = set()
 
     def __enter__(self) -> Progress:
         return self
@@ -38,19 +39,25 @@ class Progress:
         pass
 
     def report(self, trial: Trial, result: dict[str, Any]) -> None:
-        """A trial's newest numbers, as TrialTrainable reports them; the last ones say `done`."""
+        """A trial's newest numbers, as TrialTrainable reports them; `whole` if they are its last."""
         if "error" in result:
             self.failed(trial, result["error"])
             return
-        for note in () if trial.key in self._shares else result["notes"]:
-            self.console.print(Text(f"{trial.name}: {note}", style="yellow"))
+        if "already_stored" in result:
+            self._end(trial)
+            self.console.print(self._counted(Text(f"{trial.name}: found in the storage")))
+            return
+        for note in result["notes"]:  # a trial repeats them in each report of a process
+            if (trial.key, note) not in self._said:
+                self._said.add((trial.key, note))
+                self.console.print(Text(f"{trial.name}: {note}", style="yellow"))
         share = result["iteration"] / result["iterations"]
         # What an earlier run trained took none of this run's time.
         if trial.key not in self._already:
             self._already[trial.key] = share if result["notes"] else 0.0
         self._shares[trial.key] = share
         self._running[trial.key] = (trial, result)
-        if result["done"]:
+        if result["whole"]:  # a scheduler that stops a trial sets `done` too
             self._end(trial)
             self.console.print(self._line(trial, result))
 
@@ -59,6 +66,12 @@ class Progress:
         self._end(trial)
         self._failed += 1
         self.console.print(self._counted(Text(f"{trial.name}: failed: {reason}", style="red")))
+
+    def stopped(self, trial: Trial, result: dict[str, Any]) -> None:
+        """A trial that a scheduler stopped early."""
+        self._end(trial)
+        said = f"stopped early at iteration {result['iteration']} of {result['iterations']}"
+        self.console.print(self._counted(Text(f"{trial.name}: {said}")))
 
     def _end(self, trial: Trial) -> None:
         self._running.pop(trial.key, None)

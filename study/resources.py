@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from study.config import StudyError
 
+# Per image, forward. Above it a network keeps a large part of a GPU busy: ResNet-18 has 66 million.
+LARGE_NETWORK_FLOPS = 60_000_000
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -50,8 +53,13 @@ def this_machine() -> Node:
     return Node(len(os.sched_getaffinity(0)), torch.cuda.device_count())
 
 
-def decide(cpus_per_trial: float | None, gpus_per_trial: float | None, nodes: Sequence[Node]) -> Resources:
-    """A trial's share. None is automatic: one core, and one GPU where there is any.
+def decide(
+    cpus_per_trial: float | None, gpus_per_trial: float | None, nodes: Sequence[Node], flops: int
+) -> Resources:
+    """The share of a trial whose network takes `flops` per image. None is automatic.
+
+    That is one core, and where there is a GPU the part of it that the network can keep busy: a small network
+    waits for the launch of its kernels most of the time, so several share a GPU (docs/performance.md).
 
     Raises StudyError where no node could ever run such a trial, which Ray would wait for for ever.
     """
@@ -64,7 +72,7 @@ def decide(cpus_per_trial: float | None, gpus_per_trial: float | None, nodes: Se
     has_gpu = any(node.gpus >= 1 for node in nodes)
     asked = Resources(
         cpus=1 if cpus_per_trial is None else cpus_per_trial,
-        gpus=float(has_gpu) if gpus_per_trial is None else gpus_per_trial,
+        gpus=gpus_per_trial if gpus_per_trial is not None else _gpu_part(flops) if has_gpu else 0.0,
     )
     if not asked.concurrent_on(nodes):
         largest = max(nodes, key=lambda node: (node.gpus, node.cpus))
@@ -74,3 +82,7 @@ def decide(cpus_per_trial: float | None, gpus_per_trial: float | None, nodes: Se
             "Change --cpus-per-trial or --gpus-per-trial.",
         )
     return asked
+
+
+def _gpu_part(flops: int) -> float:
+    return 1 / 8 if flops < LARGE_NETWORK_FLOPS else 1 / 4

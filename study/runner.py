@@ -9,7 +9,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from rich.console import Console
 from study import data
 from study.config import StudyError
 from study.plan import Plan, Trial
+from study.plugins import by_value, is_plugin
 from study.store import TrialStore
 
 # Before Ray is imported: no per-trial CSV/JSON/TensorBoard files, no usage reports, no warnings that
@@ -29,6 +30,8 @@ QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_AIR_NEW_OUTPUT": "0",  # the newer one prints its tables even with verbose=0
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Tune's actors have an environment of their own and can't take over the workers that Ray starts first.
+    "RAY_prestart_worker_first_driver": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 MAX_FAILURES = 2
@@ -51,6 +54,8 @@ class Options:
     max_concurrent: int | None = None
     address: str | None = None
     checkpoint_seconds: float = 10.0
+    scheduler: str | None = None
+    tensorboard: bool = False
 
 
 def run(plan: Plan, store: TrialStore, data_folder: Path, options: Options, console: Console) -> Outcome:
@@ -64,41 +69,55 @@ def run(plan: Plan, store: TrialStore, data_folder: Path, options: Options, cons
         os.environ.setdefault(name, value)
     from ray import tune
 
-    with ThreadPoolExecutor(1) as thread, _stop_signals(), _ray(options.address) as nodes:
+    with ThreadPoolExecutor(1) as thread, _ray(options.address) as nodes, _stop_signals():
         # torch's import and the data take as long as Ray's start does.
         prepared = thread.submit(_prepare, plan, data_folder)
         from study import resources
 
-        share = resources.decide(options.cpus_per_trial, options.gpus_per_trial, nodes)
         datasets, costs, work = prepared.result()
+        shares = {
+            key: resources.decide(options.cpus_per_trial, options.gpus_per_trial, nodes, cost.flops)
+            for key, cost in costs.items()
+        }
+        plan.begin(store)
 
         from study.follower import Follower
         from study.progress import progress_for
         from study.provenance import git_commit
         from study.trainable import TrialTrainable
 
+        on_finished = _tensorboard(plan, store) if options.tensorboard else lambda key: None
         # The longest first, so that the last one does not run alone.
         trials = sorted(plan.pending, key=lambda trial: -work[trial.key])
         workspace = tempfile.mkdtemp(prefix="study-tune-")
         with progress_for(console, trials, work) as progress:
-            follower = Follower(trials, progress, MAX_FAILURES + 1)
+            follower = Follower(trials, store, progress, MAX_FAILURES + 1, on_finished)
             trainable = tune.with_parameters(
                 TrialTrainable,
                 trials=trials,
                 costs=costs,
                 datasets=datasets,
+                networks={
+                    name: by_value(name)
+                    for name in {trial.config.model for trial in trials}
+                    if is_plugin(name)
+                },
                 storage=str(store.root),
-                threads=share.threads,
-                gpu_fraction=share.gpus,
+                shares=shares,
                 commit=git_commit(Path.cwd()),
                 checkpoint_seconds=options.checkpoint_seconds,
             )
+
+            def bundle(share: resources.Resources) -> Any:
+                return tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}])
+
             tuner = tune.Tuner(
-                tune.with_resources(trainable, {"cpu": share.cpus, "gpu": share.gpus}),
+                tune.with_resources(trainable, lambda config: bundle(shares[trials[config["trial"]].key])),
                 param_space={"trial": tune.grid_search(list(range(len(trials))))},
                 tune_config=tune.TuneConfig(
                     reuse_actors=True,
                     max_concurrent_trials=options.max_concurrent,
+                    scheduler=_scheduler(options.scheduler),
                     trial_name_creator=_short_name,
                     trial_dirname_creator=_short_name,
                 ),
@@ -114,8 +133,33 @@ def run(plan: Plan, store: TrialStore, data_folder: Path, options: Options, cons
                 tuner.fit()
             finally:
                 shutil.rmtree(workspace, ignore_errors=True)
-    missing = plan.trials.keys() - store.finished() - follower.failed.keys()
+    missing = plan.trials.keys() - store.finished() - store.stopped() - follower.failed.keys()
     return Outcome(follower.failed, interrupted=bool(missing))
+
+
+def _scheduler(name: str | None) -> Any:
+    """Tune's ASHA on the training accuracy of the last iterations: the test set decides nothing."""
+    if name is None:
+        return None
+    from ray.tune.schedulers import ASHAScheduler
+
+    return ASHAScheduler(
+        time_attr="percent",
+        metric="recent_accuracy",
+        mode="max",
+        max_t=100,
+        grace_period=10,
+        reduction_factor=3,
+    )
+
+
+def _tensorboard(plan: Plan, store: TrialStore) -> Callable[[str], None]:
+    from study.tensorboard import EventFiles
+
+    events = EventFiles(store, plan.records)
+    for key in plan.stored:
+        events.write(key)
+    return events.write
 
 
 def _prepare(

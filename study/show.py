@@ -3,38 +3,74 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from study.models import Cost
     from study.plan import Plan
+    from study.resources import Resources
     from study.store import TrialStore
 
 
-def plan(made: Plan, json_wanted: bool, machine: dict[str, float]) -> None:
+def plan(
+    made: Plan,
+    json_wanted: bool,
+    costs: Mapping[str, Cost] | None = None,
+    shares: Mapping[str, Resources] | None = None,
+) -> None:
+    """What would be trained; per arm too where its cost (by key) and share of the machine are known."""
     counts = {
         "studies": len(made.records),
         "arms": sum(len(record["arms"]) for record in made.records),
-        "arms_x_seeds": made.occurrences,
-        "distinct_trials": len(made.trials),
-        "stored": len(made.stored),
-        "to_continue": len(made.interrupted),
-        "to_train": len(made.pending),
-        **machine,
+        "arms x seeds": made.occurrences,
+        "distinct trials": len(made.trials),
+        "already stored": len(made.stored),
+        "stopped early": len(made.stopped),
+        "to continue": len(made.interrupted),
+        "to train": len(made.pending),
     }
+    arms = list(_arms_of(made, costs, shares)) if costs and shares else []
     if json_wanted:
+        pending = [
+            {"study": trial.study, "arm": trial.arm, "seed": trial.config.seed, "key": trial.key}
+            for trial in made.pending
+        ]
         as_json(
-            {
-                **counts,
-                "pending": [
-                    {"study": t.study, "arm": t.arm, "seed": t.config.seed, "key": t.key}
-                    for t in made.pending
-                ],
-            }
+            {**{name.replace(" ", "_"): n for name, n in counts.items()}, "arms_of": arms, "pending": pending}
         )
         return
-    table(["plan", ""], [[name.replace("_", " "), f"{value:g}"] for name, value in counts.items()])
+    if arms:
+        table(
+            list(arms[0]),
+            [
+                [f"{value:,}" if isinstance(value, int) else str(value) for value in of.values()]
+                for of in arms
+            ],
+        )
+        typer.echo()
+    table(["plan", ""], [[name, f"{value:,}"] for name, value in counts.items()])
+
+
+def _arms_of(
+    made: Plan, costs: Mapping[str, Cost], shares: Mapping[str, Resources]
+) -> Iterator[dict[str, str | int | float]]:
+    pending = {trial.key for trial in made.pending}
+    for record in made.records:
+        for arm in record["arms"]:
+            keys = [key for candidate in arm["candidates"] for key in candidate["keys"]]
+            yield {
+                "study": record["name"],
+                "arm": arm["label"],
+                "parameters": costs[keys[0]].parameters,
+                "MFLOPs/image": round(costs[keys[0]].flops / 1e6, 1),
+                "CPUs": shares[keys[0]].cpus,
+                "GPUs": round(shares[keys[0]].gpus, 3),
+                "trials": len(keys),
+                "to train": len(pending.intersection(keys)),
+            }
 
 
 def results(store: TrialStore, names: list[str], json_wanted: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from study.claims import Claim
 from study.config import StudyError, TrialConfig, did_you_mean, mistakes_in
+from study.domains import is_domain, quasi_random_points, random_points
 
 MAX_ARMS = 1_000_000
 
@@ -22,19 +23,27 @@ PUBLISHED = ("test_accuracy", "best_test_accuracy", "test_top5")
 
 @dataclass(frozen=True)
 class Arm:
-    """One value of what a study varies: its label, and the hyperparameters that it sets."""
+    """One value of what a study varies: its label, and the hyperparameters that it sets.
+
+    `candidates` are the points of the nuisance hyperparameters among which the arm's best is selected; one
+    empty point where nothing is tuned.
+    """
 
     label: str
     overrides: Mapping[str, Any]
+    candidates: Sequence[Mapping[str, Any]] = ({},)
 
 
 class Study(BaseModel):
     """A controlled study: vary one thing (the arms), hold the rest, repeat over seeds.
 
     Give either `scientific`, hyperparameters with Ray Tune's `tune.grid_search([...])` (several make
-    their product), or `arms`, `{label: {hyperparameter: value, ...}}` where an arm changes several at
-    once. `fixed` changes the baseline for all arms. `published` holds an arm's test accuracy in percent,
-    or `{metric: percent}`. The name and the question come from the study file.
+    their product) or with domains such as `tune.loguniform(...)` from which `samples` points are drawn;
+    or `arms`, `{label: {hyperparameter: value, ...}}` where an arm changes several at once. `fixed` changes
+    the baseline for all arms. `nuisance` holds domains of hyperparameters that are tuned inside every arm,
+    at `nuisance_samples` quasi-random points: the point with the best mean accuracy on the images held out
+    by `validation_size` is selected, and its test accuracy reported. `published` holds an arm's test
+    accuracy in percent, or `{metric: percent}`. The name and the question come from the study file.
 
     Raises StudyError, listing every mistake, when it is made.
     """
@@ -46,6 +55,9 @@ class Study(BaseModel):
     scientific: dict[str, Any] = Field(default_factory=dict)
     arms: dict[str, dict[str, Any]] = Field(default_factory=dict)
     fixed: dict[str, Any] = Field(default_factory=dict)
+    samples: int | None = Field(default=None, ge=1)
+    nuisance: dict[str, Any] = Field(default_factory=dict)
+    nuisance_samples: int | None = Field(default=None, ge=1, le=4096)
     published: dict[str, dict[str, float]] = Field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     name: str = ""
@@ -85,7 +97,7 @@ class Study(BaseModel):
         if bool(self.scientific) == bool(self.arms):
             yield "give either scientific={...} or arms={...}, and at least one arm"
         known = set(TrialConfig.model_fields) - {"seed"}
-        named = [("scientific", self.scientific), ("fixed", self.fixed)]
+        named = [("scientific", self.scientific), ("fixed", self.fixed), ("nuisance", self.nuisance)]
         named += [(f"arm {label!r}", overrides) for label, overrides in self.arms.items()]
         for where, fields in named:
             for field in fields:
@@ -93,17 +105,34 @@ class Study(BaseModel):
                     yield f"{where}: seed is chosen at the start, with --seeds, not in a study"
                 elif field not in known:
                     yield f"{where}: unknown hyperparameter {field!r}{did_you_mean(field, known)}"
-        sizes = []
         for field, space in self.scientific.items():
             values = space.get("grid_search") if isinstance(space, Mapping) else None
-            if not isinstance(values, list | tuple):
-                yield f"scientific: {field} = {space!r}: use tune.grid_search([...])"
-            elif not values:
+            if not isinstance(values, list | tuple) and not is_domain(space):
+                yield f"scientific: {field} = {space!r}: use tune.grid_search([...]) or one of Tune's domains"
+            elif values is not None and not values:
                 yield f"scientific: {field}: the grid is empty"
-            else:
-                sizes.append(len(values))
+        sizes = [self.samples or 1]
+        sizes += [len(of["grid_search"]) for of in self.scientific.values() if isinstance(of, Mapping)]
         if math.prod(sizes) > MAX_ARMS:
             yield f"scientific: {math.prod(sizes):,} arms; at most {MAX_ARMS:,} are allowed"
+        drawn = any(is_domain(space) for space in self.scientific.values())
+        if drawn != (self.samples is not None):
+            yield "samples goes with domains in scientific: samples=8 draws eight points of them"
+        yield from self._nuisance_mistakes()
+
+    def _nuisance_mistakes(self) -> Iterator[str]:
+        for field, space in self.nuisance.items():
+            if not is_domain(space):
+                yield f"nuisance: {field} = {space!r}: use a domain such as tune.loguniform(0.001, 1)"
+            if any(field in of for of in (self.scientific, self.fixed, *self.arms.values())):
+                yield f"nuisance: {field} is set elsewhere in the study too"
+        if bool(self.nuisance) != (self.nuisance_samples is not None):
+            yield "nuisance and nuisance_samples go together"
+        if self.nuisance and not self.fixed.get("validation_size"):
+            yield (
+                "nuisance: needs fixed={'validation_size': ...}, images held out of the training set: "
+                "hyperparameters must not be selected on the test set"
+            )
 
     def _arm_mistakes(self) -> Iterator[str]:
         seen: set[str] = set()
@@ -113,12 +142,13 @@ class Study(BaseModel):
             if arm.label in seen:
                 yield f"arm {arm.label!r} occurs twice"
             seen.add(arm.label)
-            try:
-                TrialConfig.checked(**{**self.fixed, **arm.overrides})
-            except StudyError as error:
-                for mistake in error.mistakes:
-                    in_fixed = any(re.match(rf"{field}\b", mistake) for field in self.fixed)
-                    said[f"fixed: {mistake}" if in_fixed else f"arm {arm.label!r}: {mistake}"] = None
+            for candidate in arm.candidates:
+                try:
+                    TrialConfig.checked(**{**self.fixed, **arm.overrides, **candidate})
+                except StudyError as error:
+                    for mistake in error.mistakes:
+                        in_fixed = any(re.match(rf"{field}\b", mistake) for field in self.fixed)
+                        said[f"fixed: {mistake}" if in_fixed else f"arm {arm.label!r}: {mistake}"] = None
         yield from said
 
     def _label_mistakes(self) -> Iterator[str]:
@@ -140,37 +170,47 @@ class Study(BaseModel):
 
     def expand(self) -> list[Arm]:
         """The arms in order; a label is the value itself, or `name=value, ...` where several vary."""
-        if self.arms:
-            return [Arm(label, overrides) for label, overrides in self.arms.items()]
-        names = list(self.scientific)
-        grids = [space["grid_search"] for space in self.scientific.values()]
-        if len(names) == 1:
-            return [Arm(str(value), {names[0]: value}) for value in grids[0]]
-        products = itertools.product(*grids)
+        candidates: list[dict[str, Any]] = [{}]
+        if self.nuisance and self.nuisance_samples:
+            candidates = quasi_random_points(self.nuisance, self.nuisance_samples)
+        labelled = self.arms.items() or [(self._label(point), point) for point in self._points()]
+        return [Arm(label, overrides, candidates) for label, overrides in labelled]
+
+    def _points(self) -> list[dict[str, Any]]:
+        """What `scientific` spans: the product of its grids, times the points drawn from its domains."""
+        grids = {name: of["grid_search"] for name, of in self.scientific.items() if not is_domain(of)}
+        domains = {name: of for name, of in self.scientific.items() if is_domain(of)}
+        drawn = random_points(domains, self.samples or 1) if domains else [{}]
         return [
-            Arm(
-                ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True)),
-                dict(zip(names, values, strict=True)),
-            )
-            for values in products
+            dict(zip(grids, values, strict=True)) | point
+            for values in itertools.product(*grids.values())
+            for point in drawn
         ]
+
+    @staticmethod
+    def _label(point: Mapping[str, Any]) -> str:
+        if len(point) == 1:
+            return str(next(iter(point.values())))
+        return ", ".join(f"{name}={value}" for name, value in point.items())
 
     @property
     def varies(self) -> str:
         """What the arms are values of: `width`, or `arm` where an arm is more than a value."""
         return next(iter(self.scientific)) if len(self.scientific) == 1 else "arm"
 
-    def configs(self, arm: Arm, seeds: int, **overrides: Any) -> list[TrialConfig]:
-        """The arm's trials, one per seed 0 .. seeds-1.
+    def configs(
+        self, arm: Arm, seeds: int, candidate: Mapping[str, Any] | None = None, **overrides: Any
+    ) -> list[TrialConfig]:
+        """The trials of an arm (and one of its candidates), one per seed 0 .. seeds-1.
 
         `overrides` change the baseline and `fixed`, never what the arms set: that is a StudyError.
         """
-        for field in overrides:
-            if field in arm.overrides:
-                raise StudyError(
-                    f"{self.name}: {field} is what arm {arm.label!r} sets, so it can't be set for all"
-                )
-        fields = {**self.fixed, **overrides, **arm.overrides}
+        own = {**arm.overrides, **(candidate or {})}
+        for field in overrides.keys() & own.keys():
+            raise StudyError(
+                f"{self.name}: {field} is what arm {arm.label!r} sets, so it can't be set for all"
+            )
+        fields = {**self.fixed, **overrides, **own}
         # Validated once; the seed, the only field that differs, is valid by construction.
         config = TrialConfig.checked(f"{self.name}: arm {arm.label!r}: ", **fields)
         return [config.model_copy(update={"seed": seed}) for seed in range(seeds)]

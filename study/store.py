@@ -4,6 +4,7 @@
     trials/<key>/curve.parquet    iteration, epoch, train_loss, train_accuracy
     trials/<key>/result.json      config, metrics, provenance; written last: it commits the trial
     trials/<key>/checkpoint.pt    only while unfinished: a sha256 (32 bytes), then Training.state()
+    trials/<key>/stopped.json     only if a scheduler stopped the trial early: where and why
     trials/<key>/error.txt        only after a failure: the traceback
 
 Everything is plain data: reading a storage executes nothing. Every file is whole or absent.
@@ -69,9 +70,21 @@ class TrialStore:
         """The keys of all committed trials."""
         return {path.parent.name for path in self.root.glob("trials/*/result.json")}
 
+    def has(self, key: str) -> bool:
+        """Whether this trial is committed."""
+        return (self._trial(key) / "result.json").exists()
+
     def interrupted(self) -> set[str]:
         """The keys of all trials with a checkpoint to go on from."""
         return {path.parent.name for path in self.root.glob("trials/*/checkpoint.pt")}
+
+    def stopped(self) -> set[str]:
+        """The keys of all trials that a scheduler stopped before their end."""
+        return {path.parent.name for path in self.root.glob("trials/*/stopped.json")} - self.finished()
+
+    def save_stopped(self, key: str, why: dict[str, Any]) -> None:
+        """Record that a scheduler stopped the trial; it is not finished, and its checkpoint stays."""
+        self._write(self._trial(key) / "stopped.json", _json(why))
 
     def result(self, key: str) -> dict[str, Any]:
         """The trial's result. Raises Damaged, also where it is missing or incomplete."""
@@ -98,12 +111,12 @@ class TrialStore:
         pq.write_table(pa.table(curve), buffer)
         self._write(self._trial(key) / "curve.parquet", buffer.getvalue())
         self._write(self._trial(key) / "result.json", _json({"key": key, **result}))
-        for leftover in ("checkpoint.pt", "error.txt"):
+        for leftover in ("checkpoint.pt", "stopped.json", "error.txt"):
             self._remove(self._trial(key) / leftover)
 
     def remove(self, key: str) -> None:
         """Forget a trial; the result goes first, so that half a removal is an unfinished trial."""
-        for name in ("result.json", "checkpoint.pt", "curve.parquet", "error.txt"):
+        for name in ("result.json", "checkpoint.pt", "curve.parquet", "stopped.json", "error.txt"):
             self._remove(self._trial(key) / name)
 
     def save_checkpoint(self, key: str, state: bytes) -> None:
@@ -153,9 +166,7 @@ class TrialStore:
     def unchanged_since(self, study: str, made: Collection[UPath]) -> bool:
         """Whether these files were made after everything the store now holds of the study."""
         sources = [self.root / "studies" / f"{study}.json"]
-        sources += [
-            self._trial(key) / "result.json" for keys in self.study(study)["keys"].values() for key in keys
-        ]
+        sources += [self._trial(key) / "result.json" for key in keys_of(self.study(study))]
         times = [path.stat().st_mtime for path in made if path.exists()]
         newest = max(path.stat().st_mtime for path in sources if path.exists())
         return len(times) == len(made) and min(times) >= newest
@@ -192,6 +203,11 @@ class TrialStore:
     def _remove(self, path: UPath) -> None:
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
+
+
+def keys_of(record: dict[str, Any]) -> list[str]:
+    """The keys of a study's record, arm by arm, each candidate's seeds together."""
+    return [key for arm in record["arms"] for candidate in arm["candidates"] for key in candidate["keys"]]
 
 
 def _json(value: dict[str, Any]) -> bytes:

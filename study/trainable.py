@@ -19,6 +19,7 @@ from ray import tune
 from study import models, provenance
 from study.data import Dataset
 from study.plan import Trial
+from study.resources import Resources
 from study.store import Damaged, TrialStore
 from study.training import Training
 
@@ -26,6 +27,8 @@ REPORT_SECONDS = 1.0
 # A checkpoint is due when this time has passed, and never costs more than 1/20 of the time.
 CHECKPOINT_SECONDS = 10.0
 CHECKPOINT_COST_RATIO = 20
+# The fields of a last report that schedulers and the follower read, where there is nothing to train.
+AT_END = {"done": True, "whole": True, "percent": 100.0, "recent_accuracy": float("nan")}
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]
@@ -42,9 +45,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         trials: Sequence[Trial],
         costs: dict[str, models.Cost],
         datasets: dict[str, Dataset],
+        networks: dict[str, models.Network],
         storage: str,
-        threads: int,
-        gpu_fraction: float,
+        shares: dict[str, Resources],
         commit: str | None,
         checkpoint_seconds: float,
     ) -> None:
@@ -52,15 +55,16 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self._trials = trials
         self._costs = costs
         self._datasets = datasets
+        self._networks = networks
         self._store = TrialStore(storage)
-        self._threads = threads
-        self._gpu_fraction = gpu_fraction
+        self._shares = shares
         self._commit = commit
         self._checkpoint_seconds = checkpoint_seconds
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Called by Tune instead of `setup` where a process takes its next trial."""
+        self.cleanup()  # a scheduler may have stopped the trial before
         self._begin(new_config)
         return True
 
@@ -82,10 +86,13 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             where = self._store.save_error(self._trial.key, traceback.format_exc())
             last_line = traceback.format_exception_only(error)[-1].strip()
             self._training = None
-            return {"done": True, "error": last_line, "error_file": where}
+            return {**AT_END, "error": last_line, "error_file": where}
 
     def _advance(self) -> dict[str, Any]:
         if self._training is None:
+            if self._store.has(self._trial.key):
+                # Another run on this storage was faster, or a process died just after its commit.
+                return {**AT_END, "already_stored": True}
             self._training = self._prepared()
         training = self._training
         deadline = time.monotonic() + REPORT_SECONDS
@@ -95,6 +102,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             self._pace = (time.monotonic() - started) / steps
         report = {
             "done": training.done,
+            "whole": training.done,
+            "percent": 100 * training.iteration / training.iterations,
+            "recent_accuracy": training.recent_accuracy(),
             "iteration": training.iteration,
             "iterations": training.iterations,
             "epoch": -(-training.iteration // training.iterations_per_epoch),
@@ -112,11 +122,12 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         return report
 
     def _prepared(self) -> Training:
-        torch.set_num_threads(self._threads)
-        device = "cuda" if self._gpu_fraction and torch.cuda.is_available() else "cpu"
-        if device == "cuda" and self._gpu_fraction < 1:
-            torch.cuda.set_per_process_memory_fraction(self._gpu_fraction)
-        training = Training(self._trial.config, self._datasets[self._trial.config.dataset], device)
+        config, share = self._trial.config, self._shares[self._trial.key]
+        torch.set_num_threads(share.threads)
+        device = "cuda" if share.gpus and torch.cuda.is_available() else "cpu"
+        if device == "cuda":
+            torch.cuda.set_per_process_memory_fraction(min(1.0, share.gpus))
+        training = Training(config, self._datasets[config.dataset], device, self._networks.get(config.model))
         try:
             state = self._store.checkpoint(self._trial.key)
         except Damaged as damage:
@@ -163,7 +174,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             "weights_sha256": training.weights_sha256(),
             "provenance": {
                 **provenance.versions(),
-                **provenance.hardware(str(training.device), self._threads),
+                **provenance.hardware(str(training.device), self._shares[self._trial.key].threads),
                 "git_commit": self._commit,
                 "started": self._started.isoformat(timespec="milliseconds"),
                 "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from study import models
+from study import models, recipe
 from study.config import TrialConfig
 from study.data import Dataset
 
@@ -24,12 +24,13 @@ EVALUATION_BATCH = 1000
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch's end measured, on the whole test set."""
+    """What an epoch's end measured, on the whole test set and on the images held out for validation."""
 
     epoch: int
     test_loss: float
     test_accuracy: float
     test_top5: float
+    validation_accuracy: float | None = None
 
 
 class Training:
@@ -41,22 +42,32 @@ class Training:
     until `run` returns, so nothing waits for the device inside an epoch.
     """
 
-    def __init__(self, config: TrialConfig, dataset: Dataset, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self,
+        config: TrialConfig,
+        dataset: Dataset,
+        device: str | torch.device = "cpu",
+        network: models.Network | None = None,
+    ) -> None:
         self.config = config
         self.device = torch.device(device)
         # A reused process may come from another trial: what is global is set anew.
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
 
-        self._images = _on(self.device, dataset.train_images)
-        self._labels = _on(self.device, dataset.train_labels)
+        kept, held_out = validation_split(len(dataset.train_labels), config.validation_size)
+        self._images = _on(self.device, dataset.train_images[kept])
+        self._labels = _on(self.device, dataset.train_labels[kept])
+        self._validation_images = _on(self.device, dataset.train_images[held_out])
+        self._validation_labels = _on(self.device, dataset.train_labels[held_out])
         self._test_images = _on(self.device, dataset.test_images)
         self._test_labels = _on(self.device, dataset.test_labels)
 
         torch.manual_seed(_seed(config.seed, "initialisation"))
-        self.model = models.build(config).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = _optimizer(config, self.model)
-        self.loss = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
+        built = (network or models.network(config.model))(config)
+        self.model = built.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = recipe.optimizer(config, self.model)
+        self.loss = recipe.loss(config, dataset.train_labels[kept]).to(self.device)
 
         self.iteration = 0
         self.iterations_per_epoch = -(-len(self._labels) // config.batch_size)
@@ -91,7 +102,7 @@ class Training:
             torch.manual_seed(_seed(self.config.seed, "step", self.iteration + i))
             self._step(batch, losses[i], correct[i])
         at_end = first + steps == self.iterations_per_epoch
-        evaluated = self._evaluate() if at_end else None
+        evaluated = self._evaluate() if at_end else {}
 
         self.iteration += steps
         sizes = np.array([len(batch) for batch in batches], np.float32)
@@ -103,10 +114,15 @@ class Training:
             self.iteration = int(bad[0]) + 1
             self.train_loss = self.train_loss[: self.iteration]
             self.train_accuracy = self.train_accuracy[: self.iteration]
-        elif evaluated is not None:
-            self.epochs.append(Epoch(epoch + 1, *evaluated.tolist()))
+        elif evaluated:
+            measured = {name: value.item() for name, value in evaluated.items()}
+            self.epochs.append(Epoch(epoch + 1, **measured))
         self.seconds += time.perf_counter() - started
         return steps
+
+    def recent_accuracy(self) -> float:
+        """Mean training accuracy over the last tenth of the iterations so far."""
+        return float(self.train_accuracy[-max(1, self.iteration // 10) :].mean())
 
     def _order(self, epoch: int) -> Tensor:
         """The epoch's permutation of the training set, int64 [N]; the same for every arm of a seed."""
@@ -135,19 +151,27 @@ class Training:
         loss_out.copy_(loss.detach())
         correct_out.copy_((logits.detach().argmax(1) == labels).sum())
 
+    def _evaluate(self) -> dict[str, Tensor]:
+        """The fields of an Epoch, still on the device."""
+        loss, top1, top5 = self._measure(self._test_images, self._test_labels)
+        measured = {"test_loss": loss, "test_accuracy": top1, "test_top5": top5}
+        if len(self._validation_labels):
+            _, top1, _ = self._measure(self._validation_images, self._validation_labels)
+            measured["validation_accuracy"] = top1
+        return measured
+
     @torch.no_grad()
-    def _evaluate(self) -> Tensor:
-        """Mean loss, top-1 and top-5 accuracy over the test set, float64 [3], still on the device."""
+    def _measure(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Mean loss, top-1 and top-5 accuracy over these images, float64 [3]."""
         self.model.eval()
         sums = torch.zeros(3, dtype=torch.float64, device=self.device)
-        for first in range(0, len(self._test_labels), EVALUATION_BATCH):
-            images = self._test_images[first : first + EVALUATION_BATCH]
-            labels = self._test_labels[first : first + EVALUATION_BATCH]
-            logits = self._forward(images)
-            hits = logits.topk(5).indices == labels[:, None]
-            loss = nn.functional.cross_entropy(logits, labels, reduction="sum")
+        for first in range(0, len(labels), EVALUATION_BATCH):
+            wanted = labels[first : first + EVALUATION_BATCH]
+            logits = self._forward(images[first : first + EVALUATION_BATCH])
+            hits = logits.topk(5).indices == wanted[:, None]
+            loss = nn.functional.cross_entropy(logits, wanted, reduction="sum")
             sums += torch.stack([loss, hits[:, 0].sum(), hits.sum()])
-        return sums / len(self._test_labels)
+        return sums / len(labels)
 
     def state(self) -> bytes:
         """Everything needed to go on: weights, optimizer, position, and the curve so far."""
@@ -188,6 +212,15 @@ class Training:
         return digest.hexdigest()
 
 
+def validation_split(n: int, size: int) -> tuple[Tensor, Tensor]:
+    """Which of n training images are kept and which `size` are held out, int64 [n - size] and [size].
+
+    The same in every trial, so that trials are compared on the same images.
+    """
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(_seed("validation")))
+    return order[size:].sort().values, order[:size].sort().values
+
+
 def _seed(*purpose: object) -> int:
     """63 bits from e.g. (seed, "order", epoch); unlike seed + epoch, no two purposes share a stream."""
     digest = hashlib.sha256("/".join(map(str, purpose)).encode()).digest()
@@ -197,10 +230,3 @@ def _seed(*purpose: object) -> int:
 def _on(device: torch.device, array: np.ndarray[Any, Any]) -> Tensor:
     # Copied, since an array from Ray's object store is read-only and torch can't express that.
     return torch.tensor(array, device=device)
-
-
-def _optimizer(config: TrialConfig, model: nn.Module) -> torch.optim.Optimizer:
-    weights, lr, decay = model.parameters(), config.lr, config.weight_decay
-    return torch.optim.SGD(
-        weights, lr, momentum=config.momentum, weight_decay=decay, nesterov=config.nesterov
-    )

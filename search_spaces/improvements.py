@@ -1,0 +1,36 @@
+"""Figure 12: what do dropout, momentum, weight decay, width and more epochs add?
+
+The report says: dropout between 2 fully connected layers, then momentum and weight decay with it, then 100
+channels, momentum 0.9 and 10 epochs. Inferred: 256 hidden units with dropout 0.5, momentum 0.9 throughout,
+and weight decay 0.001, the smallest of Figure 5; the best model has none.
+"""
+
+from study import Study, about_published, above
+
+STUDY = Study(
+    title="Improvements",
+    figure=12,
+    arms={
+        "vanilla": {},
+        "dropout": {"fc_layers": 2, "dropout": 0.5},
+        "dropout, momentum, decay": {
+            "fc_layers": 2, "dropout": 0.5, "momentum": 0.9, "weight_decay": 0.001,
+        },
+        "best": {"fc_layers": 2, "dropout": 0.5, "momentum": 0.9, "width": 100, "epochs": 10},
+    },
+    published={
+        "vanilla": 96.960,
+        "dropout": 97.200,
+        "dropout, momentum, decay": 97.460,
+        "best": {"test_accuracy": 97.890, "best_test_accuracy": 98.320, "test_top5": 100.0},
+    },
+    claims=[
+        above("train_accuracy", "With dropout the training accuracy is lower.", "vanilla", "dropout"),
+        above("test_accuracy", "With dropout the test accuracy is higher.", "dropout", "vanilla"),
+        above(
+            "test_accuracy", "Momentum and weight decay further bump the test accuracy.",
+            "dropout, momentum, decay", "dropout",
+        ),
+        about_published("The best model reaches 97.890, at best 98.320, with a top-5 of 100%.", "best"),
+    ],
+)  # fmt: skip

@@ -1,0 +1,22 @@
+"""Figure 4: how much momentum helps, and how much is too much?
+
+The report names 0.9 and "too high a momentum"; 0, 0.5 and 0.99 are inferred: none, a middle one, and one that
+keeps the network from learning.
+"""
+
+from ray import tune
+
+from study import Study, above, higher_at_same_iteration
+
+STUDY = Study(
+    title="Momentum",
+    figure=4,
+    scientific={"momentum": tune.grid_search([0.0, 0.5, 0.9, 0.99])},
+    claims=[
+        higher_at_same_iteration(
+            "A momentum of 0.9 lets training progress faster in the initial iterations.",
+            0.9, 0.0, iterations=100,
+        ),
+        above("train_accuracy", "Too high a momentum prevents training from progressing.", 0.9, 0.99),
+    ],
+)  # fmt: skip

@@ -1,0 +1,48 @@
+"""What a config trains with: its optimizer and its loss.
+
+K classes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from study.config import TrialConfig
+from study.data import CLASSES
+
+
+def optimizer(config: TrialConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """torch's optimizer of this name; what the config does not have stays at torch's default."""
+    weights, lr, decay = model.parameters(), config.lr, config.weight_decay
+    match config.optimizer:
+        case "sgd":
+            momentum, nesterov = config.momentum, config.nesterov
+            return torch.optim.SGD(weights, lr, momentum, weight_decay=decay, nesterov=nesterov)
+        case "adagrad":
+            return torch.optim.Adagrad(weights, lr, weight_decay=decay)
+        case "adam":
+            return torch.optim.Adam(weights, lr, weight_decay=decay)
+        case "adamw":
+            return torch.optim.AdamW(weights, lr, weight_decay=decay)
+        case "rmsprop":
+            return torch.optim.RMSprop(weights, lr, weight_decay=decay, momentum=config.momentum)
+
+
+def loss(config: TrialConfig, labels: npt.NDArray[np.int64]) -> nn.CrossEntropyLoss:
+    """The cross-entropy of the config, for a training set with these labels [N]."""
+    weight = None
+    if config.loss == "balanced_cross_entropy":
+        weight = torch.tensor(balanced_weights(labels), dtype=torch.float32)
+    return nn.CrossEntropyLoss(weight=weight, label_smoothing=config.label_smoothing)
+
+
+def balanced_weights(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """N / n_c / K for each class c, 1 for balanced classes (the report's Figure 7: 60000 / n_c / 10).
+
+    float64 [K] from labels [N]; 0 for a class that has no image.
+    """
+    counts = np.bincount(labels, minlength=CLASSES)
+    return np.divide(len(labels) / CLASSES, counts, out=np.zeros(CLASSES), where=counts > 0)

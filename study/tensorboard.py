@@ -1,0 +1,63 @@
+"""TensorBoard's event files of finished trials: <storage>/tensorboard/<study>/<arm>/seed-<s>."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from tensorboardX import SummaryWriter
+
+from study.config import StudyError
+from study.store import TrialStore
+
+
+class EventFiles:
+    """Writes a trial's event file for each study and arm that it belongs to, from what the store holds."""
+
+    def __init__(self, store: TrialStore, records: list[dict[str, Any]]) -> None:
+        if store.root.protocol not in ("", "file"):
+            raise StudyError(f"--tensorboard writes to local storages only, not to {store.root}")
+        self._store = store
+        self._folders: dict[str, list[Path]] = defaultdict(list)
+        for record in records:
+            for arm in record["arms"]:
+                for place, candidate in enumerate(arm["candidates"]):
+                    folder = Path(store.root.path, "tensorboard", record["name"], _as_name(arm["label"]))
+                    if candidate["overrides"]:
+                        folder /= f"candidate-{place}"
+                    for seed, key in enumerate(candidate["keys"]):
+                        self._folders[key].append(folder / f"seed-{seed}")
+
+    def write(self, key: str) -> None:
+        """Per iteration loss and accuracy, per epoch test accuracy, and the hyperparameters.
+
+        Where the event files are there already, they stay.
+        """
+        for folder in self._folders[key]:
+            if folder.exists():
+                continue
+            partial = folder.with_name(f".{folder.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            self._write(key, partial)
+            partial.rename(folder)
+
+    def _write(self, key: str, folder: Path) -> None:
+        result, curve = self._store.result(key), self._store.curve(key).to_pydict()
+        with SummaryWriter(str(folder)) as writer:
+            columns = (curve[name] for name in ("iteration", "train_loss", "train_accuracy"))
+            for iteration, loss, accuracy in zip(*columns, strict=True):
+                writer.add_scalar("train/loss", loss, iteration)
+                writer.add_scalar("train/accuracy", accuracy, iteration)
+            for epoch in result["metrics"]:
+                for name in ("accuracy", "top5", "loss"):
+                    writer.add_scalar(f"test/{name}", epoch[f"test_{name}"], epoch["epoch"])
+            settings = "\n".join(f"    {name}: {value}" for name, value in result["config"].items())
+            writer.add_text("hyperparameters", settings)
+
+
+def _as_name(label: str) -> str:
+    """The arm's label as a folder's name."""
+    return re.sub(r"[^\w.=,+-]+", "_", label)
