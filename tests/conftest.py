@@ -1,0 +1,106 @@
+"""What the tests share: small data, a small study, and the real command line in a real process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from study import data
+from study.data import Dataset
+
+STUDY_FILE = '''"""Figure 10: does width matter?"""
+from ray import tune
+from study import Study, increasing
+
+STUDY = Study(
+    title="Tiny Width",
+    figure=10,
+    scientific={"width": tune.grid_search([2, 4])},
+    fixed={"dataset": "digits", "batch_size": 64, "epochs": 2},
+    published={2: 90.0, 4: 95.5},
+    claims=[increasing("test_accuracy", "Wider is better.")],
+)
+'''
+
+
+@pytest.fixture(scope="session")
+def digits() -> Dataset:
+    return data.load("digits", Path())
+
+
+@pytest.fixture
+def tiny_study(tmp_path: Path) -> Path:
+    """A study file of two arms that trains in a second."""
+    path = tmp_path / "tiny_width.py"
+    path.write_text(STUDY_FILE)
+    return path
+
+
+class Study:
+    """Runs `study` in a process of its own, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("STUDY_")},
+            "NO_COLOR": "1",
+            "COLUMNS": "200",
+        }
+        self._begun: list[subprocess.Popen[str]] = []
+
+    def begin(self, *words: str, **environment: str) -> subprocess.Popen[str]:
+        """Start it in a process group of its own, so that a test can signal it as a terminal would."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "study", *words],
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._begun.append(process)
+        return process
+
+    def __call__(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        process = self.begin(*words, **environment)
+        out, err = process.communicate(timeout=240)
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+    def end(self) -> None:
+        for process in self._begun:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Study]:
+    runs = Study(tmp_path)
+    yield runs
+    runs.end()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
+    """A folder with tiny_width.py and its finished results of two seeds; the run stands as `.first`."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "tiny_width.py").write_text(STUDY_FILE)
+    runs = Study(folder)
+    runs.first = runs("tune", "tiny_width.py", "--seeds", "2")  # type: ignore[attr-defined]
+    yield runs
+    runs.end()
+
+
+def wait_until(true: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"{what} did not happen in {seconds} s"
+        time.sleep(0.02)

@@ -1,0 +1,122 @@
+"""Every network maps [N, 1, 28, 28] to [N, 10], and its cost is counted right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from study import StudyError, TrialConfig, models
+from study.config import CHOICES
+from study.data import Dataset
+from study.training import Training
+
+
+@pytest.mark.parametrize("name", CHOICES["model"])
+def test_a_network_gives_ten_logits_per_image(name: str) -> None:
+    config = TrialConfig(model=name)
+    network = models.network(name)(config).eval()
+    with torch.no_grad():
+        assert network(torch.rand(3, 1, 28, 28)).shape == (3, 10)
+    assert models.cost(config).parameters == sum(weights.numel() for weights in network.parameters())
+
+
+def test_the_baselines_cost_is_that_of_its_layers() -> None:
+    cost = models.cost(TrialConfig())
+    assert cost.parameters == (9 * 50 + 50) + (9 * 50 * 100 + 100) + (4900 * 10 + 10)
+    # A multiplication and an addition per weight and output pixel; biases and pools are not counted.
+    assert cost.flops == 2 * (9 * 50 * 28**2 + 9 * 50 * 100 * 14**2 + 4900 * 10)
+
+
+def test_pool_then_relu_is_relu_then_pool() -> None:
+    config = TrialConfig(width=6, conv_layers=3)
+    ours = models.CNN(config)
+    convolutions = [layer for layer in ours.layers if isinstance(layer, nn.Conv2d)]
+    images = torch.rand(4, 1, 28, 28)
+    usual = images
+    for convolution in convolutions:
+        usual = nn.functional.max_pool2d(torch.relu(convolution(usual)), 2)
+    assert torch.equal(ours(images), ours.layers[-1](usual.flatten(1)))
+    assert [convolution.out_channels for convolution in convolutions] == [6, 12, 24]
+
+
+def test_dropout_acts_between_linear_layers_only_while_training() -> None:
+    network = models.CNN(TrialConfig(width=2, fc_layers=3, fc_width=8, dropout=0.5))
+    kinds = [type(layer).__name__ for layer in network.layers]
+    assert kinds[-7:] == ["Linear", "ReLU", "Dropout", "Linear", "ReLU", "Dropout", "Linear"]
+    images = torch.rand(5, 1, 28, 28)
+    network.eval()
+    assert torch.equal(network(images), network(images))
+    network.train()
+    assert not torch.equal(network(images), network(images))
+
+
+def test_a_resnet_trains_and_resumes_to_the_same_bits(digits: Dataset) -> None:
+    # Batch normalisation's running statistics are state too.
+    torch.set_num_threads(1)
+    parts = (digits.train_images, digits.train_labels, digits.test_images, digits.test_labels)
+    few = Dataset("few", *(part[:96] for part in parts))
+    config = TrialConfig(dataset="digits", model="resnet18", batch_size=32)
+    whole = Training(config, few)
+    whole.run(10)
+    part = Training(config, few)
+    part.run(1)
+    resumed = Training(config, few)
+    resumed.resume(part.state())
+    resumed.run(10)
+    assert whole.done
+    assert resumed.weights_sha256() == whole.weights_sha256()
+    assert resumed.epochs == whole.epochs
+
+
+PLUGIN = """
+from torch import nn
+from helpers import hidden
+
+def network(config):
+    width = hidden(config)
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, width), nn.ReLU(), nn.Linear(width, 10))
+
+def eleven(config):
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 11))
+
+def fails(config):
+    return nn.Linear(3, 10)
+
+def not_a_network(config):
+    return 7
+
+constant = 3
+"""
+
+
+@pytest.fixture
+def plugin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "my_networks.py").write_text(PLUGIN)
+    (tmp_path / "helpers.py").write_text("def hidden(config):\n    return config.width\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def test_a_users_own_network_is_counted(plugin_folder: Path) -> None:
+    cost = models.cost(TrialConfig(model="my_networks:network", width=5))
+    assert cost.parameters == 784 * 5 + 5 + 5 * 10 + 10
+    assert cost.flops == 2 * (784 * 5 + 5 * 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("my_networks:eleven", r"gives \[2, 11\] for 2 images; needed is \[2, 10\]"),
+        ("my_networks:fails", r"fails on images \[2, 1, 28, 28\]: RuntimeError"),
+        ("my_networks:not_a_network", "returned a int instead of an nn.Module"),
+        ("my_networks:constant", "has no function 'constant'"),
+        ("my_networks:absent", "has no function 'absent'"),
+        ("no_such_module:f", "module 'no_such_module' can't be imported: ModuleNotFoundError"),
+    ],
+)
+def test_a_plugin_that_does_not_fit_is_refused(plugin_folder: Path, name: str, said: str) -> None:
+    with pytest.raises(StudyError, match=said):
+        models.cost(TrialConfig(model=name))

@@ -1,0 +1,76 @@
+"""A Study expands to arms and configs, and refuses whatever does not fit together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ray import tune
+
+from study import Study, StudyError, increasing
+
+
+def mistakes(**fields: Any) -> str:
+    with pytest.raises(StudyError) as error:
+        Study(**{"title": "T", **fields})
+    return str(error.value)
+
+
+def test_one_grid_labels_its_arms_by_value() -> None:
+    study = Study(title="Width", scientific={"width": tune.grid_search([12, 25])})
+    assert [(arm.label, arm.overrides) for arm in study.expand()] == [
+        ("12", {"width": 12}),
+        ("25", {"width": 25}),
+    ]
+
+
+def test_several_grids_make_their_product() -> None:
+    study = Study(
+        title="T", scientific={"width": tune.grid_search([1, 2]), "lr": tune.grid_search([0.1, 1.0])}
+    )
+    assert [arm.label for arm in study.expand()] == [
+        "width=1, lr=0.1", "width=1, lr=1.0", "width=2, lr=0.1", "width=2, lr=1.0"
+    ]  # fmt: skip
+
+
+def test_seeds_repeat_an_arm_and_overrides_change_the_rest() -> None:
+    study = Study(title="T", scientific={"width": tune.grid_search([7])}, fixed={"lr": 0.5})
+    configs = study.configs(study.expand()[0], seeds=3, epochs=4)
+    assert [config.seed for config in configs] == [0, 1, 2]
+    assert {(config.width, config.lr, config.epochs) for config in configs} == {(7, 0.5, 4)}
+
+
+def test_what_an_arm_sets_cannot_be_set_for_all() -> None:
+    study = Study(title="T", scientific={"width": tune.grid_search([7])}).called("w")
+    with pytest.raises(StudyError, match="w: width is what arm '7' sets"):
+        study.configs(study.expand()[0], seeds=1, width=9)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, "give either scientific={...} or arms={...}"),
+        ({"scientific": {"width": tune.grid_search([1])}, "arms": {"a": {}}}, "give either"),
+        ({"scientific": {"width": tune.grid_search([])}}, "width: the grid is empty"),
+        ({"scientific": {"width": [1, 2]}}, "use tune.grid_search"),
+        ({"scientific": {"widht": tune.grid_search([1])}}, "'widht'; did you mean 'width'?"),
+        ({"scientific": {"seed": tune.grid_search([1])}}, "seed is chosen at the start"),
+        ({"scientific": {"width": tune.grid_search([1, 1])}}, "arm '1' occurs twice"),
+        ({"scientific": {"width": tune.grid_search([-5])}}, "arm '-5': width = -5"),
+        ({"scientific": {f: tune.grid_search([0.1] * 101) for f in ("lr", "dropout", "weight_decay")}},
+         "1,030,301 arms; at most 1,000,000"),
+        ({"arms": {"a": {"conv_layers": 6}}}, "would shrink the 28x28 image away"),
+        ({"arms": {"a": {}}, "fixed": {"lr": -1}}, "fixed: lr = -1"),
+        ({"arms": {"a": {}}, "published": {"b": 90}}, "published: no arm 'b'"),
+        ({"arms": {"a": {}}, "published": {"a": 101}}, "101.0 is not a percentage"),
+        ({"arms": {"a": {}}, "published": {"a": {"test_accurracy": 9}}}, "did you mean 'test_accuracy'?"),
+        ({"arms": {"arm": {}}, "claims": [increasing("test_accuracy", "s", "amr")]}, "did you mean 'arm'?"),
+        ({"arms": {"a": {}}, "titel": "x"}, "'titel'; did you mean 'title'?"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_said(fields: dict[str, Any], said: str) -> None:
+    assert said in mistakes(**fields)
+
+
+def test_a_mistake_in_fixed_is_said_once_not_per_arm() -> None:
+    assert mistakes(arms={"a": {}, "b": {}}, fixed={"lr": -1}).count("lr = -1") == 1
