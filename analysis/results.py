@@ -30,6 +30,7 @@ TRIAL_COLUMNS = {
     "flops_per_image": "Int64",
     "training_seconds": "float64",
     "images_per_second": "float64",
+    "started": "str",
     "device": "str",
     "dataset": "str",
     "weights_sha256": "str",
@@ -137,6 +138,7 @@ def _row(result: dict[str, Any]) -> dict[str, Any]:
         "weights_sha256": result["weights_sha256"],
         "training_seconds": result["provenance"]["training_seconds"],
         "images_per_second": result["provenance"]["images_per_second"],
+        "started": result["provenance"]["started"],
         "device": result["provenance"]["device"],
     }
     # A diverged network answers nothing; the epochs before say nothing about the trial as a whole.

@@ -12,12 +12,13 @@ from rich.console import Console
 from upath import UPath
 
 from study import data
+from study.config import StudyError, did_you_mean
 from study.loading import load
 from study.plan import Plan, make_plan
 from study.runner import Options, Outcome
 from study.runner import run as run_plan
 from study.spec import Study
-from study.store import TrialStore
+from study.store import Damaged, TrialStore, keys_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +68,25 @@ def artifacts(store: TrialStore, name: str) -> Artifacts | None:
 
         paths = figures.save(figures.draw_training_curves(found, name), store.root / "figures", name)
     return Artifacts(table, csv, paths)
+
+
+def counts(store: TrialStore, studies: list[str]) -> list[dict[str, Any]]:
+    """How many trials of each study are finished, stopped early, begun and missing."""
+    finished, begun, stopped = store.finished(), store.interrupted(), store.stopped()
+    rows = []
+    for name in studies:
+        try:
+            keys = set(keys_of(store.study(name)))
+        except Damaged as problem:
+            near = did_you_mean(name, store.studies())
+            raise StudyError(f"No study {name!r} was run in {store.root}{near}.", str(problem)) from None
+        of = {
+            "finished": len(keys & finished),
+            "stopped": len(keys & stopped),
+            "begun": len(keys & begun - stopped),
+        }
+        rows.append({"study": name, "trials": len(keys), **of, "missing": len(keys) - sum(of.values())})
+    return rows
 
 
 def slug(title: str) -> str:

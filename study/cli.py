@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from study.options import (
+    Address,
+    AsJson,
+    CheckpointEvery,
+    CpusPerTrial,
+    DataDir,
+    DatasetOption,
+    DryRun,
+    Epochs,
+    Fresh,
+    GpusPerTrial,
+    MaxConcurrent,
+    Precision,
+    SchedulerOption,
+    Seeds,
+    Set,
+    Storage,
+    Studies,
+    TensorBoard,
+    gpus,
+    settings,
+)
 
 if TYPE_CHECKING:
     from study.plan import Plan
@@ -27,61 +49,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Studies = Annotated[
-    list[str], typer.Argument(metavar="FILE_OR_NAME...", help="Study files, or names of `study list`.")
-]
-Seeds = Annotated[int, typer.Option(help="Repeat each arm with the seeds 0 to N-1.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a hyperparameter for all arms; repeatable."),
-]
-DatasetOption = Annotated[
-    str | None, typer.Option("--dataset", help="mnist, fashion_mnist, kmnist, qmnist or digits (embedded).")
-]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="STUDY_DATA",
-        help="Folder with the data, or to download them to.  [default: ./data]",
-    ),
-]
-Epochs = Annotated[int | None, typer.Option(help="Epochs of every arm.")]
-Precision = Annotated[str | None, typer.Option(help="float32 or bfloat16.")]
-Storage = Annotated[
-    str | None,
-    typer.Option(
-        envvar="STUDY_STORAGE", help="Folder or URL (s3://...) of the results.  [default: ./results]"
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-HOW = "How to run (changes no result)"
-Address = Annotated[
-    str | None,
-    typer.Option(help="Address of a running Ray cluster; starts one here without it.", rich_help_panel=HOW),
-]
-CpusPerTrial = Annotated[
-    float | None, typer.Option(help="Cores of a trial; automatic is 1.", rich_help_panel=HOW)
-]
-GpusPerTrial = Annotated[
-    str,
-    typer.Option(metavar="auto|F", help="GPUs of a trial, or a fraction such as 0.25.", rich_help_panel=HOW),
-]
-MaxConcurrent = Annotated[
-    int | None, typer.Option(min=1, help="Run at most this many trials at once.", rich_help_panel=HOW)
-]
-CheckpointEvery = Annotated[
-    float,
-    typer.Option(
-        min=0, metavar="SECONDS", help="Save running trials this often, at most.", rich_help_panel=HOW
-    ),
-]
-
-
-SchedulerOption = Annotated[
-    str | None,
-    typer.Option(metavar="asha", help="Stop trials early that fall behind in training accuracy."),
-]
-
 
 @app.command("list")
 def list_studies(as_json: AsJson = False) -> None:
@@ -92,19 +59,7 @@ def list_studies(as_json: AsJson = False) -> None:
     from study import show
     from study.loading import available, load
 
-    studies = [load(path) for path in available().values()]
-    studies.sort(key=lambda study: (study.figure or 10**6, study.name))
-    if as_json:
-        show.as_json([{"name": of.name, "figure": of.figure, "title": of.title, "question": of.question,
-                      "arms": [arm.label for arm in of.expand()]} for of in studies])  # fmt: skip
-        return
-    show.table(
-        ["study", "figure", "question", "arms"],
-        [
-            [of.name, str(of.figure or ""), of.question, ", ".join(arm.label for arm in of.expand())]
-            for of in studies
-        ],
-    )
+    show.studies([load(path) for path in available().values()], as_json)
 
 
 @app.command()
@@ -133,7 +88,7 @@ def plan(
     costs = {key: cost(trial.config) for key, trial in made.trials.items()}
     node = this_machine()
     shares = {
-        key: decide(cpus_per_trial, _gpus(gpus_per_trial), [node], of.flops) for key, of in costs.items()
+        key: decide(cpus_per_trial, gpus(gpus_per_trial), [node], of.flops) for key, of in costs.items()
     }
     show.plan(made, as_json, costs, shares)
 
@@ -148,19 +103,15 @@ def tune(
     epochs: Epochs = None,
     precision: Precision = None,
     storage: Storage = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Forget the stored results of these trials first.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    fresh: Fresh = False,
+    dry_run: DryRun = False,
     address: Address = None,
     cpus_per_trial: CpusPerTrial = None,
     gpus_per_trial: GpusPerTrial = "auto",
     max_concurrent: MaxConcurrent = None,
     checkpoint_every: CheckpointEvery = 10.0,
     scheduler: SchedulerOption = None,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write TensorBoard's event files into the storage.")
-    ] = False,
+    tensorboard: TensorBoard = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a study's trials that the storage does not have yet; then print its table.
@@ -190,7 +141,7 @@ def tune(
         return
     options = Options(
         cpus_per_trial=cpus_per_trial,
-        gpus_per_trial=_gpus(gpus_per_trial),
+        gpus_per_trial=gpus(gpus_per_trial),
         max_concurrent=max_concurrent,
         address=address,
         checkpoint_seconds=checkpoint_every,
@@ -226,26 +177,9 @@ def status(
 ) -> None:
     """Show how far the studies in a storage are: finished, begun and missing trials."""
     from study import api, show
-    from study.store import keys_of
 
     store = api.open_store(storage)
-    finished, begun, stopped = store.finished(), store.interrupted(), store.stopped()
-    rows = []
-    for name in studies or store.studies():
-        keys = set(keys_of(store.study(Path(name).stem)))
-        counts = {
-            "finished": len(keys & finished),
-            "stopped": len(keys & stopped),
-            "begun": len(keys & begun - stopped),
-        }
-        missing = len(keys) - sum(counts.values())
-        rows.append({"study": name, "trials": len(keys), **counts, "missing": missing})
-    if as_json:
-        show.as_json(rows)
-    elif rows:
-        show.table(list(rows[0]), [[str(value) for value in row.values()] for row in rows])
-    else:
-        typer.echo(f"No study has been run in {store.root} yet.")
+    show.status(api.counts(store, [Path(name).stem for name in studies or store.studies()]), store, as_json)
 
 
 def main() -> None:
@@ -276,7 +210,7 @@ def _planned(
     from study.loading import load
     from study.plan import make_plan
 
-    overrides = _settings(set_ or [])
+    overrides = settings(set_ or [])
     for name, value in (("dataset", dataset), ("epochs", epochs), ("precision", precision)):
         if value is not None:
             overrides[name] = value
@@ -284,37 +218,6 @@ def _planned(
     folder = data_dir or data.default_folder()
     store = api.open_store(storage)
     return store, folder, make_plan(loaded, seeds, store, folder, overrides, fresh, keep_stopped)
-
-
-def _settings(pairs: list[str]) -> dict[str, Any]:
-    """`lr=0.05` -> {"lr": 0.05}; a value that is not JSON is text."""
-    from study.config import StudyError, TrialConfig, did_you_mean
-
-    settings: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals:
-            raise StudyError(f"--set {pair}: write KEY=VALUE, such as --set lr=0.05")
-        if key not in TrialConfig.model_fields or key == "seed":
-            raise StudyError(
-                f"--set {pair}: unknown hyperparameter {key!r}{did_you_mean(key, TrialConfig.model_fields)}"
-            )
-        try:
-            settings[key] = json.loads(text)
-        except ValueError:
-            settings[key] = text
-    return settings
-
-
-def _gpus(text: str) -> float | None:
-    from study.config import StudyError
-
-    if text == "auto":
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise StudyError(f"--gpus-per-trial {text}: give auto or a number such as 0.25") from None
 
 
 def _stopped() -> None:

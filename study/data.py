@@ -73,6 +73,10 @@ class Dataset:
                     f"allowed are 0 to {CLASSES - 1}"
                 )
 
+    def test_class_counts(self) -> list[int]:
+        """Test images of each class, [K]."""
+        return [int(count) for count in np.bincount(self.test_labels, minlength=CLASSES)]
+
 
 def default_folder() -> Path:
     """Where data lie: the folder that STUDY_DATA names, else ./data."""

@@ -121,6 +121,7 @@ def _record(
         "figure": study.figure,
         "question": study.question,
         "varies": study.varies,
+        "reference": study.reference_arm(),
         "seeds": seeds,
         "arms": arms,
         "fixed": {**study.fixed, **overrides},

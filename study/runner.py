@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 
 from study import data
-from study.config import StudyError
+from study.config import StudyError, TrialConfig
 from study.plan import Plan, Trial
 from study.plugins import by_value, is_plugin
 from study.store import TrialStore
@@ -170,14 +170,31 @@ def _prepare(
 
     datasets: dict[str, data.Dataset] = {}
     costs, work = {}, {}
+    mistakes: dict[str, None] = {}
     for trial in plan.pending:
         name = trial.config.dataset
         if name not in datasets:
             datasets[name] = data.load(name, data_folder)
+        for mistake in _misfits(trial.config, len(datasets[name].train_labels)):
+            mistakes[f"{trial.study}: arm {trial.arm!r}: {mistake}"] = None
         costs[trial.key] = models.cost(trial.config)
         images = len(datasets[name].train_labels) - trial.config.validation_size
         work[trial.key] = float(costs[trial.key].flops * images * trial.config.epochs)
+    if mistakes:
+        raise StudyError(*mistakes)
     return datasets, costs, work
+
+
+def _misfits(config: TrialConfig, images: int) -> Iterator[str]:
+    """What is wrong with the config for a training set of so many images."""
+    left = images - config.validation_size
+    if left < 1:
+        yield f"validation_size = {config.validation_size}: {config.dataset} has {images:,} training images"
+    elif config.model.startswith("resnet") and left % config.batch_size == 1 % config.batch_size:
+        yield (
+            f"batch_size = {config.batch_size}: leaves a batch of one image of {left:,}, "
+            f"from which a ResNet's batch normalisation can't be computed"
+        )
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -12,7 +12,44 @@ if TYPE_CHECKING:
     from study.models import Cost
     from study.plan import Plan
     from study.resources import Resources
+    from study.spec import Study
     from study.store import TrialStore
+
+
+def studies(loaded: Sequence[Study], json_wanted: bool) -> None:
+    """What can be given by name; `trials` counts one seed."""
+    in_order = sorted(loaded, key=lambda study: (study.figure or 10**6, study.name))
+    rows: list[dict[str, Any]] = [
+        {
+            "name": study.name,
+            "figure": study.figure,
+            "title": study.title,
+            "question": study.question,
+            "arms": [arm.label for arm in study.expand()],
+            "trials_per_seed": sum(len(arm.candidates) for arm in study.expand()),
+        }
+        for study in in_order
+    ]
+    if json_wanted:
+        as_json(rows)
+        return
+    shown = ("name", "figure", "question", "arms", "trials_per_seed")
+    table(["study", "figure", "question", "arms", "trials per seed"], [[_cell(of[name]) for name in shown]
+                                                                       for of in rows])  # fmt: skip
+
+
+def _cell(value: Any) -> str:
+    return "; ".join(value) if isinstance(value, list) else "" if value is None else str(value)
+
+
+def status(rows: list[dict[str, Any]], store: TrialStore, json_wanted: bool) -> None:
+    """How far each study is, as `api.counts` gives it."""
+    if json_wanted:
+        as_json(rows)
+    elif rows:
+        table(list(rows[0]), [[str(value) for value in row.values()] for row in rows])
+    else:
+        typer.echo(f"No study has been run in {store.root} yet.")
 
 
 def plan(

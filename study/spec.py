@@ -43,7 +43,8 @@ class Study(BaseModel):
     the baseline for all arms. `nuisance` holds domains of hyperparameters that are tuned inside every arm,
     at `nuisance_samples` quasi-random points: the point with the best mean accuracy on the images held out
     by `validation_size` is selected, and its test accuracy reported. `published` holds an arm's test
-    accuracy in percent, or `{metric: percent}`. The name and the question come from the study file.
+    accuracy in percent, or `{metric: percent}`. `reference` is the arm from which tables take differences: by
+    default the one that is the baseline, else the first. The name and the question come from the study file.
 
     Raises StudyError, listing every mistake, when it is made.
     """
@@ -60,6 +61,7 @@ class Study(BaseModel):
     nuisance_samples: int | None = Field(default=None, ge=1, le=4096)
     published: dict[str, dict[str, float]] = Field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
+    reference: str = ""
     name: str = ""
     question: str = ""
 
@@ -73,6 +75,11 @@ class Study(BaseModel):
     @classmethod
     def _arm_labels_are_text(cls, arms: Any) -> Any:
         return {str(label): of for label, of in arms.items()} if isinstance(arms, Mapping) else arms
+
+    @field_validator("reference", mode="before")
+    @classmethod
+    def _reference_is_text(cls, reference: Any) -> Any:
+        return str(reference)
 
     @field_validator("published", mode="before")
     @classmethod
@@ -153,6 +160,8 @@ class Study(BaseModel):
 
     def _label_mistakes(self) -> Iterator[str]:
         labels = [arm.label for arm in self.expand()]
+        if self.reference and self.reference not in labels:
+            yield f"reference: no arm {self.reference!r}{did_you_mean(self.reference, labels)}"
         for label, values in self.published.items():
             if label not in labels:
                 yield f"published: no arm {label!r}{did_you_mean(label, labels)}"
@@ -197,6 +206,13 @@ class Study(BaseModel):
     def varies(self) -> str:
         """What the arms are values of: `width`, or `arm` where an arm is more than a value."""
         return next(iter(self.scientific)) if len(self.scientific) == 1 else "arm"
+
+    def reference_arm(self) -> str:
+        """The arm that the others are compared with."""
+        arms = self.expand()
+        baseline = {name: of.default for name, of in TrialConfig.model_fields.items()}
+        same = (arm.label for arm in arms if all(baseline[k] == v for k, v in arm.overrides.items()))
+        return self.reference or next(same, arms[0].label)
 
     def configs(
         self, arm: Arm, seeds: int, candidate: Mapping[str, Any] | None = None, **overrides: Any

@@ -171,6 +171,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             "iterations": training.iteration,
             "parameters": cost.parameters,
             "flops_per_image": cost.flops,
+            # How many test images of each class: analysis knows from it how sure an accuracy is, and which
+            # one a network has that answers a single class.
+            "test_class_counts": self._datasets[config.dataset].test_class_counts(),
             "weights_sha256": training.weights_sha256(),
             "provenance": {
                 **provenance.versions(),

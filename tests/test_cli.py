@@ -51,6 +51,7 @@ def test_a_finished_trial_says_where_it_comes_from(finished: Study) -> None:
         assert result["status"] == "finished"
         assert result["key"] == path.parent.name
         assert result["config"]["width"] in (2, 4)
+        assert sum(result["test_class_counts"]) == 360
         for name in ("python", "study", "torch", "torchvision", "ray", "device", "cpu", "threads", "node"):
             assert source[name], name
         assert source["started"] < source["ended"]

@@ -1,0 +1,66 @@
+"""What a study costs besides its training: start-up, scheduling, planning, a second run.
+
+    python benchmarks/overhead.py                    # digits, about two minutes
+    python benchmarks/overhead.py --dataset mnist    # all 60,000 images, about ten minutes
+
+Runs `study` as a user does, in a storage of its own that is removed at the end. Seconds drift from machine to
+machine and from run to run; the ratio compares numbers of the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+
+from analysis import load
+
+SEARCH_SPACES = Path(__file__).parents[1] / "search_spaces"
+REPORT = [str(path) for path in sorted(SEARCH_SPACES.glob("*.py")) if path.stem != "optimizers_tuned"]
+DIGITS = ["--dataset", "digits", "--epochs", "5", "--set", "batch_size=32"]
+
+
+def timed(*words: str) -> float:
+    """Seconds of `study` with these words, from process start to end."""
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "study", *words], check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Print seconds and ratios."""
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--dataset", choices=["digits", "mnist"], default="digits")
+    words.add_argument("--seeds", default="3")
+    words.add_argument("--precision", default="float32")
+    given = words.parse_args()
+    changes = DIGITS if given.dataset == "digits" else []
+    tune = ["tune", "network_width", "--seeds", given.seeds, "--precision", given.precision, *changes]
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.time()
+        wall = timed(*tune, "--storage", folder)
+        again = timed(*tune, "--storage", folder)
+        trials = load(folder).trials
+        planning = timed("plan", *REPORT, "--seeds", "100", "--dataset", "digits", "--storage", folder)
+    slots = len(os.sched_getaffinity(0))
+    training = float(trials.training_seconds.sum()) / slots
+    start_up = min(datetime.fromisoformat(text).timestamp() for text in trials.started) - began
+    helped = statistics.median(timed("--help") for _ in range(5))
+    print(f"{len(trials)} trials on {slots} slots, {given.dataset}, {given.precision}")
+    print(f"wall                              {wall:8.1f} s")
+    print(f"  until the first trial starts    {start_up:8.1f} s")
+    print(f"  sum of training / slots         {training:8.1f} s")
+    print(f"(wall - start) / (sum / slots)    {(wall - start_up) / training:8.2f}")
+    print(f"the same command again            {again:8.1f} s")
+    print(f"planning 12 studies x 100 seeds   {planning:8.1f} s")
+    print(f"study --help                      {helped:8.2f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""What the commands' words mean: options and arguments with their help, and how their text is read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Studies = Annotated[
+    list[str], typer.Argument(metavar="FILE_OR_NAME...", help="Study files, or names of `study list`.")
+]
+Seeds = Annotated[int, typer.Option(help="Repeat each arm with the seeds 0 to N-1.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a hyperparameter for all arms; repeatable."),
+]
+DatasetOption = Annotated[
+    str | None, typer.Option("--dataset", help="mnist, fashion_mnist, kmnist, qmnist or digits (embedded).")
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="STUDY_DATA",
+        help="Folder with the data, or to download them to.  [default: ./data]",
+    ),
+]
+Epochs = Annotated[int | None, typer.Option(help="Epochs of every arm.")]
+Precision = Annotated[str | None, typer.Option(help="float32 or bfloat16.")]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        envvar="STUDY_STORAGE", help="Folder or URL (s3://...) of the results.  [default: ./results]"
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+HOW = "How to run (changes no result)"
+Address = Annotated[
+    str | None,
+    typer.Option(help="Address of a running Ray cluster; starts one here without it.", rich_help_panel=HOW),
+]
+CpusPerTrial = Annotated[
+    float | None, typer.Option(help="Cores of a trial; automatic is 1.", rich_help_panel=HOW)
+]
+GpusPerTrial = Annotated[
+    str,
+    typer.Option(metavar="auto|F", help="GPUs of a trial, or a fraction such as 0.25.", rich_help_panel=HOW),
+]
+MaxConcurrent = Annotated[
+    int | None, typer.Option(min=1, help="Run at most this many trials at once.", rich_help_panel=HOW)
+]
+CheckpointEvery = Annotated[
+    float,
+    typer.Option(
+        min=0, metavar="SECONDS", help="Save running trials this often, at most.", rich_help_panel=HOW
+    ),
+]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(metavar="asha", help="Stop trials early that fall behind in training accuracy."),
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Forget the stored results of these trials first.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")]
+TensorBoard = Annotated[
+    bool, typer.Option("--tensorboard", help="Write TensorBoard's event files into the storage.")
+]
+
+
+def settings(pairs: list[str]) -> dict[str, Any]:
+    """`lr=0.05` -> {"lr": 0.05}; a value that is not JSON is text."""
+    from study.config import StudyError, TrialConfig, did_you_mean
+
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise StudyError(f"--set {pair}: write KEY=VALUE, such as --set lr=0.05")
+        if key not in TrialConfig.model_fields or key == "seed":
+            raise StudyError(
+                f"--set {pair}: unknown hyperparameter {key!r}{did_you_mean(key, TrialConfig.model_fields)}"
+            )
+        try:
+            settings[key] = json.loads(text)
+        except ValueError:
+            settings[key] = text
+    return settings
+
+
+def gpus(text: str) -> float | None:
+    """`0.25` -> 0.25; `auto` -> None."""
+    from study.config import StudyError
+
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise StudyError(f"--gpus-per-trial {text}: give auto or a number such as 0.25") from None

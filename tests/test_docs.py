@@ -1,0 +1,75 @@
+"""What the docs tell a reader to type works, and what they link to exists."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import Study
+
+from study import load
+
+ROOT = Path(__file__).parents[1]
+DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", path.read_text(), re.DOTALL)
+
+
+def commands() -> list[str]:
+    """Every `study ...` line of the docs' shell blocks, once."""
+    lines = [line for path in DOCS for block in blocks(path, "sh") for line in block.splitlines()]
+    found = [re.sub(r"\s+#.*", "", line) for line in lines]
+    return sorted({line for line in found if re.match(r"(?:\w+=\S+ )*study ", line)})
+
+
+@pytest.fixture(scope="module")
+def clone(finished: Study) -> Study:
+    """The folder of a finished run, with the repository's studies beside it."""
+    (finished.folder / "search_spaces").symlink_to(ROOT / "search_spaces")
+    return finished
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_of_the_docs_is_accepted(clone: Study, command: str) -> None:
+    words = [word for word in shlex.split(command) if not re.match(r"[A-Z_]+=", word)][1:]
+    stars = [word for word in words if "*" in word]
+    for star in stars:
+        place = words.index(star)
+        words[place : place + 1] = sorted(str(path) for path in clone.folder.glob(star))
+    if words[0] in ("tune", "plan") and "--help" not in words and "--dataset" not in words:
+        words += ["--dataset", "digits"]  # MNIST may not be here
+    if words[0] == "tune" and "--help" not in words:
+        words += ["--dry-run"]  # training is tested elsewhere
+    done = clone(*words)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", path.read_text()):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+def studies_in_docs() -> list[str]:
+    found = [block for path in DOCS for block in blocks(path, "python")]
+    return [block for block in found if "STUDY = " in block]
+
+
+@pytest.mark.parametrize("text", studies_in_docs())
+def test_every_study_of_the_docs_loads(tmp_path: Path, text: str) -> None:
+    imports = "from ray import tune\nfrom study import *\n"
+    (tmp_path / "of_the_docs.py").write_text(imports + text)
+    assert load(tmp_path / "of_the_docs.py").expand()
+
+
+@pytest.mark.parametrize("target", ["study", "test", "lint", "bench"])
+def test_targets_of_make_exist(target: str) -> None:
+    done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ".venv/bin/" in done.stdout

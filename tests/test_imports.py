@@ -1,0 +1,79 @@
+"""Imports run downwards, and what is heavy stays out of where it does not belong."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# A module may import those of the lines above its own.
+LAYERS = [
+    {"config", "claims"},
+    {"domains", "plugins", "store"},
+    {"spec", "key", "data"},
+    {"loading", "plan", "models", "provenance", "resources", "tensorboard"},
+    {"recipe", "progress"},
+    {"training", "follower"},
+    {"trainable"},
+    {"runner"},
+    {"api"},
+    {"show", "options"},
+    {"cli"},
+    {"__main__"},
+]
+LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
+KNOW_RAY = {"trainable", "follower", "runner", "plugins"}
+KNOW_TORCH = {"data", "models", "recipe", "training", "trainable", "resources", "provenance"}
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file names in an import, inside functions too, as dotted names."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{name.name}" for name in node.names} | {node.module}
+    return found
+
+
+MODULES = sorted(path for path in (ROOT / "study").glob("*.py") if path.stem != "__init__")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_imports_of_study_run_downwards(path: Path) -> None:
+    assert path.stem in LEVEL, "a new module: give it a layer"
+    modules = {name.split(".")[1] for name in imported(path) if name.startswith("study.")}
+    upwards = {name for name in modules & LEVEL.keys() if LEVEL[name] >= LEVEL[path.stem]}
+    assert upwards == set()
+    heavy = {name.partition(".")[0] for name in imported(path)}
+    assert "ray" not in heavy or path.stem in KNOW_RAY
+    assert not heavy & {"torch", "torchvision"} or path.stem in KNOW_TORCH
+    assert "search_spaces" not in heavy
+
+
+def test_analysis_names_only_the_plain_rooms_of_study() -> None:
+    for path in (ROOT / "analysis").glob("*.py"):
+        names = imported(path)
+        rooms = {name.split(".")[1] for name in names if name.startswith("study.")}
+        assert rooms <= {"store", "config", "claims"}, path
+        assert not {name.partition(".")[0] for name in names} & {"ray", "torch", "torchvision"}, path
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import study; study.Study; study.increasing", {"torch", "ray", "pandas", "matplotlib"}),
+        ("import study.cli", {"torch", "ray", "pandas", "matplotlib"}),
+        ("import analysis, analysis.figures, analysis.tables", {"torch", "ray"}),
+    ],
+)
+def test_light_imports_stay_light(statement: str, absent: set[str]) -> None:
+    code = f"import sys; {statement}; print(*{absent!r} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
