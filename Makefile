@@ -1,15 +1,19 @@
 # make study   install, then a first study on embedded data: table, figure, CSV (about 2 minutes on 2 cores)
+# make report  the report of ./results, into ./report
 # make test    everything: lint, types, tests
-# make bench   the speed of a training step, against the plain way
+# make bench   the speed of a step against the plain way, the cost of a study besides it, of loading results
 
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --retries 10 --timeout 120 --constraint constraints.txt
 
-.PHONY: study test lint bench clean
+.PHONY: study report test lint bench clean
 
 study: .venv/.installed
 	$(BIN)/study tune network_width --dataset digits --epochs 5 --set batch_size=32 --seeds 3 --storage results/digits
+
+report: .venv/.installed
+	$(BIN)/study report --storage results --out report
 
 test: .venv/.installed-test lint
 	$(BIN)/python -m pytest --quiet
@@ -21,6 +25,8 @@ lint: .venv/.installed-test
 
 bench: .venv/.installed
 	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/load.py
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "study needs Python 3.11 or newer; name one with make PYTHON=...")'

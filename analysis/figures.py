@@ -5,22 +5,27 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib import style
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from upath import UPath
 
+from analysis.measures import Curve, smoothed, smoothing_window
 from analysis.results import Results
+from analysis.statistics import mean_of
 
 STYLE = Path(__file__).with_name("study.mplstyle")
-# A minibatch's accuracy is a noisy estimate; the line is its moving average over this share of an epoch.
-SMOOTHING_SHARE = 0.03
-
-
-def smoothing_window(iterations: int) -> int:
-    """Iterations of the moving average for a curve of this length, at least 1."""
-    return max(1, round(iterations * SMOOTHING_SHARE))
+# What a figure is without: when and by what it was made, so that the same results give the same bytes.
+METADATA = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+# Test accuracies that are further apart are drawn on a logarithmic scale of the error, in points.
+WIDE_RANGE = 15.0
 
 
 def drawn(results: Results, study: str) -> pd.DataFrame:
@@ -29,37 +34,45 @@ def drawn(results: Results, study: str) -> pd.DataFrame:
     return trials[trials.status.isin(["finished", "diverged"])]
 
 
-def training_curves(results: Results, study: str) -> pd.DataFrame:
-    """Training accuracy per iteration and arm over the seeds that are finished.
+def shows_last_epoch(results: Results, study: str) -> bool:
+    """Whether arms differ in epochs; their curves are then those of each arm's last epoch."""
+    return len(set(drawn(results, study).epochs)) > 1
 
-    Columns: arm, iteration, mean, low, high (of the seeds' moving averages: mean, lowest and highest),
-    raw (the first seed's unsmoothed value). In [0, 1].
+
+def training_curves(results: Results, study: str) -> pd.DataFrame:
+    """Training accuracy per iteration and arm over the seeds that are finished, arms in order.
+
+    Columns: arm, iteration (from 1; within the last epoch where `shows_last_epoch`), mean, low, high (of the
+    seeds' moving averages: mean, lowest and highest), raw (the first seed's unsmoothed value). In [0, 1].
     """
     trials = drawn(results, study)
-    curves = results.curves(trials.key).merge(trials[["key", "arm", "seed"]], on="key")
+    if shows_last_epoch(results, study):
+        curves = results.last_epochs(trials.key)
+    else:
+        every = results.curves(trials.key).groupby("key", sort=False).train_accuracy
+        curves = {str(key): of_trial.to_numpy(float) for key, of_trial in every}
     frames = []
-    for arm, of_arm in curves.groupby("arm", sort=False):
-        seeds = of_arm.pivot_table(index="iteration", columns="seed", values="train_accuracy")
-        smooth = seeds.rolling(smoothing_window(len(seeds)), min_periods=1).mean()
+    for arm, keys in trials.groupby("arm", sort=False).key:
+        of_arm = [curves[key] for key in keys if key in curves]
+        if not of_arm:
+            continue
+        # A diverged trial's curve is shorter.
+        seeds = pd.concat([pd.Series(smoothed(curve)) for curve in of_arm], axis=1)
         frames.append(
             pd.DataFrame(
                 {
                     "arm": arm,
-                    "iteration": seeds.index,
-                    "mean": smooth.mean(axis=1),
-                    "low": smooth.min(axis=1),
-                    "high": smooth.max(axis=1),
-                    "raw": seeds.iloc[:, 0],
+                    "iteration": np.arange(1, len(seeds) + 1),
+                    "mean": seeds.mean(axis=1),
+                    "low": seeds.min(axis=1),
+                    "high": seeds.max(axis=1),
+                    "raw": pd.Series(of_arm[0]).reindex(seeds.index),
                 }
             )
         )
     if not frames:
         return pd.DataFrame(columns=["arm", "iteration", "mean", "low", "high", "raw"])
-    in_order = pd.concat(frames, ignore_index=True)
-    order = {arm["label"]: place for place, arm in enumerate(results.studies[study]["arms"])}
-    return in_order.sort_values(
-        ["arm", "iteration"], key=lambda of: of.map(order) if of.name == "arm" else of
-    )
+    return pd.concat(frames, ignore_index=True)
 
 
 def draw_training_curves(results: Results, study: str) -> Figure:
@@ -68,9 +81,7 @@ def draw_training_curves(results: Results, study: str) -> Figure:
     curves = training_curves(results, study)
     seeds = int(drawn(results, study).groupby("arm").size().max())
     with style.context(STYLE):
-        figure = Figure()
-        FigureCanvasAgg(figure)
-        axes = figure.add_subplot()
+        figure, axes = _figure(record)
         for place, (arm, of_arm) in enumerate(curves.groupby("arm", sort=False)):
             colour = f"C{place}"
             axes.plot(of_arm.iteration, of_arm.raw * 100, color=colour, alpha=0.15, linewidth=0.5)
@@ -78,27 +89,100 @@ def draw_training_curves(results: Results, study: str) -> Figure:
                 of_arm.iteration, of_arm.low * 100, of_arm.high * 100, color=colour, alpha=0.3, lw=0
             )
             axes.plot(of_arm.iteration, of_arm["mean"] * 100, color=colour, label=str(arm))
-        number = "" if record["figure"] is None else f"Figure {record['figure']}: "
-        axes.set(title=f"{number}{record['title']}", xlabel="iteration", ylabel="training accuracy, %")
+        last = " of the arm's last epoch" if shows_last_epoch(results, study) else ""
+        axes.set(xlabel=f"iteration{last}", ylabel="training accuracy, %")
         axes.set_ylim(0, 101)
         axes.set_xlim(0, None)
-        axes.legend(title=record["varies"].replace("_", " "), loc="lower right")
-        window = smoothing_window(int(curves.iteration.max()))
-        band = f"; band: lowest to highest of {seeds} seeds" if seeds > 1 else ""
-        figure.supxlabel(
-            f"Line: moving average over {window} iterations{band}. Faint: one seed, unsmoothed.", fontsize=5.5
-        )
+        axes.legend(title=record["varies"].replace("_", " "), loc="best")
+        lengths = set(curves.groupby("arm").size())
+        band = f"\nBand: lowest to highest of {seeds} seeds." if seeds > 1 else ""
+        over = f"{smoothing_window(lengths.pop())} iterations" if len(lengths) == 1 else "3 % of the curve"
+        _note(figure, f"Line: moving average over {over}. Faint: one seed, unsmoothed.{band}")
     return figure
 
 
-def save(figure: Figure, folder: UPath, name: str) -> list[UPath]:
-    """Write the figure as PNG and SVG; the same results give the same bytes."""
+def effects(results: Results, study: str) -> pd.DataFrame:
+    """What the effect figure shows, arms in order, in percent.
+
+    Columns: arm, seeds (an array of each seed's test accuracy), mean, half_width (of the 95 % interval),
+    published (NaN where the report has none).
+    """
+    published = results.studies[study]["published"]
+    rows = []
+    for arm, trials in results.of(study).groupby("arm", sort=False):
+        accuracy = mean_of(trials.test_accuracy * 100)
+        rows.append(
+            {
+                "arm": str(arm),
+                "seeds": (trials.test_accuracy.dropna() * 100).to_numpy(float),
+                "mean": accuracy.mean,
+                "half_width": accuracy.half_width,
+                "published": published.get(arm, {}).get("test_accuracy", float("nan")),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def draw_effects(results: Results, study: str) -> Figure:
+    """Arms on x, test accuracy on y: every seed a dot, mean and 95 % interval, the published value a mark."""
+    record, shown = results.studies[study], effects(results, study)
+    with style.context(STYLE):
+        figure, axes = _figure(record)
+        for place, seeds in enumerate(shown.seeds):
+            axes.plot(np.full(len(seeds), place - 0.15), seeds, "o", color="C0", markersize=3, alpha=0.6)
+        spread = shown.half_width.fillna(0)
+        axes.errorbar(shown.index, shown["mean"], spread, fmt="_", color="black", capsize=3, markersize=8)
+        axes.plot(shown.index + 0.15, shown.published, "D", color="C3", markersize=4, markerfacecolor="none")
+        axes.set_xticks(shown.index, shown.arm, rotation=20 if shown.arm.str.len().max() > 10 else 0)
+        axes.set(xlabel=record["varies"].replace("_", " "), ylabel="top-1 test accuracy, %")
+        axes.set_xlim(-0.5, len(shown) - 0.5)
+        values = np.concatenate([*shown.seeds, shown.published.dropna()])
+        if len(values) and np.ptp(values) > WIDE_RANGE:
+            _log_error_scale(axes, values)
+        mark = " Diamond: published." if shown.published.notna().any() else ""
+        _note(figure, f"Dots: seeds. Bar: mean and its 95 % interval.{mark}")
+    return figure
+
+
+def save(figure: Figure, folder: UPath, name: str, kinds: tuple[str, ...] = ("png", "svg")) -> list[UPath]:
+    """Write the figure in these formats; the same results give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    with style.context(STYLE):
-        for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
-            content = io.BytesIO()
-            figure.savefig(content, format=kind, metadata=metadata)
-            paths.append(folder / f"{name}.{kind}")
-            paths[-1].write_bytes(content.getvalue())
+    for kind in kinds:
+        paths.append(folder / f"{name}.{kind}")
+        paths[-1].write_bytes(rendered(figure, kind))
     return paths
+
+
+def rendered(figure: Figure, kind: str) -> bytes:
+    """The figure as the bytes of a PNG, SVG or PDF file."""
+    content = io.BytesIO()
+    with style.context(STYLE):
+        figure.savefig(content, format=kind, metadata=METADATA[kind])
+    return content.getvalue()
+
+
+def _figure(record: dict[str, object]) -> tuple[Figure, Axes]:
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    number = "" if record["figure"] is None else f"Figure {record['figure']}: "
+    axes = figure.add_subplot()
+    axes.set_title(f"{number}{record['title']}")
+    return figure, axes
+
+
+def _note(figure: Figure, text: str) -> None:
+    figure.supxlabel(text, fontsize=5.5)
+
+
+def _log_error_scale(axes: Axes, values: Curve) -> None:
+    """y as the logarithm of the error, so that 10 % and 97 % are legible side by side."""
+    axes.set_yscale(
+        "function",
+        functions=(lambda y: -np.log10(np.maximum(100.01 - y, 1e-9)), lambda z: 100.01 - 10.0 ** (-z)),
+    )
+    ticks = [tick for tick in (0, 50, 80, 90, 95, 98, 99, 99.5) if values.min() - 10 <= tick]
+    ticks = [tick for tick in ticks if tick <= 100 - (100 - values.max()) / 2]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_ylim(max(0.0, values.min() - 10), 100 - (100 - values.max()) / 2)
+    axes.set_ylabel("top-1 test accuracy, % (error on a log scale)")

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from study.store import Damaged, TrialStore, keys_of
@@ -25,6 +27,9 @@ TRIAL_COLUMNS = {
     "best_epoch": "Int64",
     "test_top5": "float64",
     "test_loss": "float64",
+    "test_images": "Int64",
+    "answers_one_class": "boolean",
+    "epochs": "Int64",
     "iterations": "Int64",
     "parameters": "Int64",
     "flops_per_image": "Int64",
@@ -32,7 +37,12 @@ TRIAL_COLUMNS = {
     "images_per_second": "float64",
     "started": "str",
     "device": "str",
+    "cpu": "str",
+    "torch": "str",
+    "ray": "str",
+    "python": "str",
     "dataset": "str",
+    "precision": "str",
     "weights_sha256": "str",
 }
 
@@ -100,6 +110,15 @@ class Results:
         curves: pd.DataFrame = pd.concat(frames, ignore_index=True)[["key", *CURVE_COLUMNS]]
         return curves
 
+    def last_epochs(self, keys: Iterable[str]) -> dict[str, npt.NDArray[np.float64]]:
+        """Training accuracy per iteration of each trial's last epoch, by key."""
+        curves = self.curves(keys)
+        last = curves[curves.epoch == curves.groupby("key").epoch.transform("max")]
+        return {
+            str(key): of_trial.train_accuracy.to_numpy(float)
+            for key, of_trial in last.groupby("key", sort=False)
+        }
+
 
 def load(storage: str | Path | TrialStore, studies: Iterable[str] | None = None) -> Results:
     """Read a storage: all of it, or only these studies and their trials."""
@@ -126,25 +145,30 @@ def load(storage: str | Path | TrialStore, studies: Iterable[str] | None = None)
 
 
 def _row(result: dict[str, Any]) -> dict[str, Any]:
-    epochs = result["metrics"]
+    epochs, class_counts = result["metrics"], result["test_class_counts"]
+    source = result["provenance"]
     row = {
         "key": result["key"],
         "status": result["status"],
         "seed": result["config"]["seed"],
         "dataset": result["config"]["dataset"],
+        "precision": result["config"]["precision"],
+        "test_images": sum(class_counts),
+        "epochs": result["config"]["epochs"],
         "iterations": result["iterations"],
         "parameters": result["parameters"],
         "flops_per_image": result["flops_per_image"],
         "weights_sha256": result["weights_sha256"],
-        "training_seconds": result["provenance"]["training_seconds"],
-        "images_per_second": result["provenance"]["images_per_second"],
-        "started": result["provenance"]["started"],
-        "device": result["provenance"]["device"],
     }
+    told = ("training_seconds", "images_per_second", "started", "device", "cpu", "torch", "ray", "python")
+    row |= {name: source[name] for name in told}
     # A diverged network answers nothing; the epochs before say nothing about the trial as a whole.
     if result["status"] == "finished":
         best = max(epochs, key=lambda epoch: epoch["test_accuracy"])
         last = ("test_accuracy", "test_top5", "test_loss", "validation_accuracy")
         row |= {name: epochs[-1][name] for name in last}
         row |= {"best_test_accuracy": best["test_accuracy"], "best_epoch": best["epoch"]}
+        # The right answers of a network that answers one class are that class's images.
+        right = round(row["test_accuracy"] * row["test_images"])
+        row |= {"answers_one_class": right in class_counts}
     return row

@@ -1,46 +1,63 @@
-"""What a study's table says, as a DataFrame and as text."""
+"""What a study's tables say, as DataFrames, as text for people, and as CSV, Markdown and LaTeX."""
 
 from __future__ import annotations
+
+import math
 
 import pandas as pd
 from upath import UPath
 
 from analysis.results import Results
-from analysis.statistics import mean_of
+from analysis.statistics import binomial_error, mean_of
 
 
 def arm_table(results: Results, study: str) -> pd.DataFrame:
     """One row per arm of the study, in order.
 
-    Columns: arm, n (finished seeds), diverged, stopped (early) and pending
-    (counts), test_accuracy (mean, in percent),
-    half_width (of its 95 % interval over seeds, in points, NaN where n < 2), published (in percent, NaN
-    where the report has none).
+    Columns: arm; tuned (the hyperparameters that were selected, "" where none were tuned); n (finished
+    seeds), diverged, stopped (early) and pending (counts); test_accuracy (mean, in percent) and half_width
+    (of its 95 % interval over seeds, in points, NaN where n < 2); test_set_error (the binomial standard
+    error of an accuracy measured on that many images, in points); best_test_accuracy (mean of the best
+    epochs) and best_epoch (their median); top5 (mean, in percent); published (in percent, NaN where the
+    report has none) and published_minus_ours (points); parameters; seconds (of training, mean over trials).
     """
     record = results.studies[study]
     rows = []
     for arm, trials in results.of(study).groupby("arm", sort=False):
         accuracy = mean_of(trials.test_accuracy * 100)
+        published = record["published"].get(arm, {}).get("test_accuracy", math.nan)
+        images = trials.test_images.max()
         rows.append(
             {
                 "arm": arm,
+                "tuned": trials.tuned.iloc[0],
                 "n": accuracy.n,
                 "diverged": int((trials.status == "diverged").sum()),
                 "stopped": int((trials.status == "stopped").sum()),
                 "pending": int(trials.status.isna().sum()),
                 "test_accuracy": accuracy.mean,
                 "half_width": accuracy.half_width,
-                "published": record["published"].get(arm, {}).get("test_accuracy"),
+                "test_set_error": 100 * binomial_error(accuracy.mean / 100, images) if accuracy.n else None,
+                "best_test_accuracy": trials.best_test_accuracy.mean() * 100,
+                "best_epoch": trials.best_epoch.astype("float64").median(),
+                "top5": trials.test_top5.mean() * 100,
+                "published": published,
+                "published_minus_ours": published - accuracy.mean,
+                "parameters": trials.parameters.max(),
+                "seconds": trials.training_seconds.mean(),
             }
         )
-    return pd.DataFrame(rows).astype({"published": "float64"})
+    floats = ("test_set_error", "best_epoch", "published", "published_minus_ours")
+    return pd.DataFrame(rows).astype(dict.fromkeys(floats, "float64") | {"parameters": "Int64"})
 
 
 def as_shown(table: pd.DataFrame, varies: str) -> pd.DataFrame:
-    """The same as text for people: `96.52 ± 0.31`, empty where there is nothing to say."""
+    """The columns for a terminal, as text: `96.52 ± 0.31`, empty where there is nothing to say."""
     shown = pd.DataFrame({varies: table.arm})
+    if (table.tuned != "").any():
+        shown["tuned"] = table.tuned
     shown["top-1 test accuracy, %"] = [
-        _with_interval(mean, half_width)
+        with_interval(mean, half_width)
         for mean, half_width in zip(table.test_accuracy, table.half_width, strict=True)
     ]
     shown["n"] = table.n.astype(str)
@@ -48,8 +65,50 @@ def as_shown(table: pd.DataFrame, varies: str) -> pd.DataFrame:
         if table[count].any():
             shown[count] = table[count].astype(str).replace("0", "")
     if table.published.notna().any():
-        shown["published, %"] = ["" if pd.isna(value) else f"{value:.2f}" for value in table.published]
+        shown["published, %"] = numbers(table.published, 2)
     return shown
+
+
+def as_reported(table: pd.DataFrame, differences: pd.DataFrame, varies: str, reference: str) -> pd.DataFrame:
+    """The columns of a report, as text: those of `as_shown`, and the differences from the reference arm.
+
+    `differences` is what `comparison.from_reference` gives.
+    """
+    shown = as_shown(table, varies).drop(columns="published, %", errors="ignore")
+    if (table.best_epoch > 1).any():
+        shown["best epoch's, %"] = numbers(table.best_test_accuracy, 2)
+        shown["best epoch"] = numbers(table.best_epoch, 0)
+    shown["top-5, %"] = numbers(table.top5, 2)
+    if len(table) > 1:
+        shown[f"difference from {reference}"] = [
+            with_interval(mean, half_width, sign=True)
+            for mean, half_width in zip(differences.difference, differences.half_width, strict=True)
+        ]
+        shown["p (Holm)"] = p_values(differences.p_holm)
+        shown["seeds to decide"] = [
+            "" if pd.isna(seeds) else f"{seeds:,.0f}" for seeds in differences.seeds_to_decide
+        ]
+    if table.published.notna().any():
+        shown["published, %"] = numbers(table.published, 2)
+        shown["published − ours"] = signed(table.published_minus_ours)
+    shown["parameters"] = ["" if pd.isna(count) else f"{count:,}" for count in table.parameters]
+    shown["s/trial"] = numbers(table.seconds, 1)
+    # A column in which there is nothing to say is left out.
+    return shown.loc[:, [name for name in shown if (shown[name] != "").any()]]
+
+
+def notes(table: pd.DataFrame) -> list[str]:
+    """What a reader must know of the numbers."""
+    said = []
+    if (table.n > 1).any():
+        said.append("± is half the 95 % interval of the mean over n seeds (t distribution).")
+    if (table.n == 1).any():
+        error = table.test_set_error[table.n == 1].max()
+        said.append(
+            "One seed has no interval and no p-value: nothing is known of the spread over seeds. The test "
+            f"set alone has a binomial standard error of up to {error:.2f} points."
+        )
+    return said
 
 
 def save(table: pd.DataFrame, folder: UPath, name: str) -> UPath:
@@ -60,7 +119,45 @@ def save(table: pd.DataFrame, folder: UPath, name: str) -> UPath:
     return path
 
 
-def _with_interval(mean: float, half_width: float) -> str:
+def markdown(shown: pd.DataFrame) -> str:
+    """A table of text as Markdown."""
+    return shown.to_markdown(index=False, disable_numparse=True)
+
+
+def latex(shown: pd.DataFrame) -> str:
+    r"""A table of text as LaTeX, to be read with \input; needs \usepackage{booktabs}."""
+    style = shown.style.hide(axis="index")
+    style.format(_in_tex, escape="latex").format_index(_in_tex, escape="latex", axis=1)
+    text = style.to_latex(hrules=True, column_format="l" + "r" * (shown.shape[1] - 1))
+    return "% \\usepackage{booktabs}\n" + text
+
+
+def with_interval(mean: float, half_width: float, sign: bool = False) -> str:
+    """`96.52 ± 0.31`; the mean alone where there is no interval, nothing where there is no mean."""
     if pd.isna(mean):
         return ""
-    return f"{mean:.2f}" if pd.isna(half_width) else f"{mean:.2f} ± {half_width:.2f}"
+    text = _signed(mean) if sign else f"{mean:.2f}"
+    return text if pd.isna(half_width) else f"{text} ± {half_width:.2f}"
+
+
+def numbers(values: pd.Series, digits: int) -> list[str]:
+    """As text, empty where NaN."""
+    return ["" if pd.isna(value) else f"{value:,.{digits}f}" for value in values]
+
+
+def p_values(values: pd.Series) -> list[str]:
+    """As text, empty where NaN."""
+    return ["" if pd.isna(p) else f"{p:.3f}" if p >= 0.001 else "< 0.001" for p in values]
+
+
+def signed(values: pd.Series) -> list[str]:
+    """With their sign as text, empty where NaN."""
+    return ["" if pd.isna(value) else _signed(value) for value in values]
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def _in_tex(text: object) -> str:
+    return str(text).replace("±", r"$\pm$").replace("−", "$-$")

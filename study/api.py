@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from study.plan import Plan, make_plan
 from study.runner import Options, Outcome
 from study.runner import run as run_plan
 from study.spec import Study
-from study.store import Damaged, TrialStore, keys_of
+from study.store import Damaged, TrialStore, keys_of, open_store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,11 +32,6 @@ class Artifacts:
     table: pd.DataFrame
     csv: UPath
     figures: list[UPath]
-
-
-def open_store(given: str | Path | None = None) -> TrialStore:
-    """The store given, else the one STUDY_STORAGE names, else ./results."""
-    return TrialStore(given or os.environ.get("STUDY_STORAGE") or "results")
 
 
 def tune(plan: Plan, store: TrialStore, data_folder: Path, options: Options, console: Console) -> Outcome:
@@ -79,7 +73,7 @@ def counts(store: TrialStore, studies: list[str]) -> list[dict[str, Any]]:
             keys = set(keys_of(store.study(name)))
         except Damaged as problem:
             near = did_you_mean(name, store.studies())
-            raise StudyError(f"No study {name!r} was run in {store.root}{near}.", str(problem)) from None
+            raise StudyError(f"No study {name!r} was run in {store.root}{near}", str(problem)) from None
         of = {
             "finished": len(keys & finished),
             "stopped": len(keys & stopped),

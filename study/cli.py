@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from study import cli_results
 from study.options import (
     Address,
     AsJson,
@@ -48,6 +49,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(cli_results.commands)
 
 
 @app.command("list")
@@ -127,7 +129,7 @@ def tune(
     """
     from rich.console import Console
 
-    from study import api, show
+    from study import api, show, show_results
     from study.config import StudyError
     from study.runner import Options
 
@@ -159,27 +161,11 @@ def tune(
         _stopped()
     if outcome.interrupted:
         _stopped()
-    show.results(store, [record["name"] for record in made.records], as_json)
+    show_results.results(store, [record["name"] for record in made.records], as_json)
     for trial, reason, where in outcome.failed.values():
         typer.echo(f"{trial.name} failed: {reason}\n  whole traceback: {where}", err=True)
     if outcome.failed:
         raise typer.Exit(FAILED)
-
-
-@app.command()
-def status(
-    studies: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[NAME...]", help="All that the storage has, if none is named."),
-    ] = None,
-    storage: Storage = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show how far the studies in a storage are: finished, begun and missing trials."""
-    from study import api, show
-
-    store = api.open_store(storage)
-    show.status(api.counts(store, [Path(name).stem for name in studies or store.studies()]), store, as_json)
 
 
 def main() -> None:
@@ -206,9 +192,10 @@ def _planned(
     fresh: bool = False,
     keep_stopped: bool = False,
 ) -> tuple[TrialStore, Path, Plan]:
-    from study import api, data
+    from study import data
     from study.loading import load
     from study.plan import make_plan
+    from study.store import open_store
 
     overrides = settings(set_ or [])
     for name, value in (("dataset", dataset), ("epochs", epochs), ("precision", precision)):
@@ -216,7 +203,7 @@ def _planned(
             overrides[name] = value
     loaded: list[Study] = [load(of) for of in dict.fromkeys(files)]
     folder = data_dir or data.default_folder()
-    store = api.open_store(storage)
+    store = open_store(storage)
     return store, folder, make_plan(loaded, seeds, store, folder, overrides, fresh, keep_stopped)
 
 

@@ -125,6 +125,7 @@ def _record(
         "seeds": seeds,
         "arms": arms,
         "fixed": {**study.fixed, **overrides},
+        "overrides": overrides,
         "published": study.published,
         "claims": [claim.model_dump(mode="json") for claim in study.claims],
     }

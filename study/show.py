@@ -1,4 +1,4 @@
-"""What the commands print on stdout: tables for people, JSON for programs."""
+"""What the commands print on stdout: tables for people, JSON for programs. What is known before a run."""
 
 from __future__ import annotations
 
@@ -108,35 +108,6 @@ def _arms_of(
                 "trials": len(keys),
                 "to train": len(pending.intersection(keys)),
             }
-
-
-def results(store: TrialStore, names: list[str], json_wanted: bool) -> None:
-    from study import api
-
-    shown = []
-    for name in names:
-        made = api.artifacts(store, name)
-        if made is None:
-            continue
-        record = store.study(name)
-        if json_wanted:
-            shown.append({"study": name, "arms": json.loads(made.table.to_json(orient="records")),
-                          "csv": str(made.csv), "figures": [str(path) for path in made.figures]})  # fmt: skip
-            continue
-        from analysis.tables import as_shown
-
-        text = as_shown(made.table, record["varies"].replace("_", " "))
-        table(list(text.columns), text.to_numpy().tolist(), title=record["title"])
-        dataset = record["fixed"].get("dataset", "mnist")
-        note = "± is half the 95 % interval of the mean over n seeds."
-        if dataset != "mnist" and made.table.published.notna().any():
-            note += f" The published values are for mnist, ours here for {dataset}."
-        typer.echo(note)
-        typer.echo(f"table   {made.csv}")
-        for path in made.figures:
-            typer.echo(f"figure  {path}")
-    if json_wanted:
-        as_json(shown)
 
 
 def table(columns: list[str], rows: list[list[str]], title: str | None = None) -> None:

@@ -205,6 +205,11 @@ class TrialStore:
             path.unlink()
 
 
+def open_store(given: str | Path | None = None) -> TrialStore:
+    """The store given, else the one STUDY_STORAGE names, else ./results."""
+    return TrialStore(given or os.environ.get("STUDY_STORAGE") or "results")
+
+
 def keys_of(record: dict[str, Any]) -> list[str]:
     """The keys of a study's record, arm by arm, each candidate's seeds together."""
     return [key for arm in record["arms"] for candidate in arm["candidates"] for key in candidate["keys"]]

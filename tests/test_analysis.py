@@ -4,87 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-import scipy.stats
+from storages import made_storage
 
 from analysis import load
-from analysis.figures import draw_training_curves, save, smoothing_window, training_curves
-from analysis.statistics import mean_of
-from analysis.tables import arm_table, as_shown
-from study.config import TrialConfig
+from analysis.figures import draw_effects, draw_training_curves, effects, save, training_curves
+from analysis.measures import smoothing_window
+from analysis.tables import arm_table, as_shown, notes
 from study.store import TrialStore
-
-# Test accuracy by arm and seed; None is a trial that is not finished.
-ACCURACY = {"12": (0.95, 0.96, 0.97), "25": (0.97, 0.98, None)}
-
-
-def write_trial(store: TrialStore, key: str, seed: int, accuracy: float, **changes: Any) -> None:
-    """A finished trial of four iterations whose training accuracy is 0.1, 0.2, 0.3, 0.4 (+ seed / 100)."""
-    curve = {
-        "iteration": [1, 2, 3, 4],
-        "epoch": [1, 1, 1, 1],
-        "train_loss": np.array([4, 3, 2, 1], np.float32),
-        "train_accuracy": np.array([0.1, 0.2, 0.3, 0.4], np.float32) + np.float32(seed / 100),
-    }
-    epoch = {"epoch": 1, "test_loss": 0.1, "test_accuracy": accuracy, "test_top5": 1.0}
-    result = {
-        "config": TrialConfig(seed=seed).model_dump(),
-        "status": "finished",
-        "metrics": [{**epoch, "validation_accuracy": None}],
-        "iterations": 4,
-        "parameters": 1000,
-        "flops_per_image": 2000,
-        "weights_sha256": "0" * 64,
-        "provenance": {
-            "training_seconds": 1.5,
-            "started": "2026-01-01T00:00:00+00:00",
-            "images_per_second": 100.0,
-            "device": "cpu",
-        },
-    }
-    store.commit(key, curve, {**result, **changes})
 
 
 @pytest.fixture
 def storage(tmp_path: Path) -> TrialStore:
-    store = TrialStore(tmp_path / "results")
-    arms = []
-    for arm, accuracies in ACCURACY.items():
-        keys = [f"{arm}-{seed}" for seed in range(3)]
-        arms.append(
-            {"label": arm, "overrides": {"width": int(arm)}, "candidates": [{"overrides": {}, "keys": keys}]}
-        )
-        for seed, accuracy in enumerate(accuracies):
-            if accuracy is not None:
-                write_trial(store, keys[seed], seed, accuracy)
-    store.save_study(
-        {"name": "width", "title": "Width", "figure": 10, "question": "?", "varies": "width", "seeds": 3,
-         "arms": arms, "fixed": {}, "published": {"12": {"test_accuracy": 95.17}}, "claims": []}
-    )  # fmt: skip
-    return store
-
-
-def test_an_interval_agrees_with_numbers_worked_by_hand() -> None:
-    # Of 1, 2, 3: sd 1; t(2 degrees, 97.5 %) = 4.302653; 4.302653 / sqrt(3) = 2.484138.
-    mean = mean_of([1.0, 2.0, 3.0])
-    assert (mean.n, mean.mean, mean.sd) == (3, 2.0, 1.0)
-    assert mean.half_width == pytest.approx(2.484138, abs=1e-6)
-
-
-def test_an_interval_agrees_with_an_independent_function() -> None:
-    values = np.random.default_rng(0).normal(size=11)
-    low, high = scipy.stats.t.interval(0.95, 10, values.mean(), scipy.stats.sem(values))
-    assert mean_of(values).half_width == pytest.approx((high - low) / 2)
-
-
-def test_one_value_has_no_interval_and_none_no_mean() -> None:
-    one, none = mean_of([0.5, np.nan]), mean_of([])
-    assert (one.n, one.mean) == (1, 0.5)
-    assert np.isnan([one.sd, one.half_width, none.mean, none.half_width]).all()
-    assert none.n == 0
+    accuracy = {"12": (0.95, 0.96, 0.97), "25": (0.97, 0.98, None)}
+    return made_storage(tmp_path / "results", accuracy, published={"12": {"test_accuracy": 95.17}})
 
 
 def test_the_table_counts_what_is_pending_and_says_the_means(storage: TrialStore) -> None:
@@ -116,6 +50,26 @@ def test_the_same_results_give_the_same_files(storage: TrialStore) -> None:
     )
     assert first == again
     assert b"Figure 10: Width" in first[1]
+
+
+def test_the_effect_figure_shows_every_seed_and_the_published_value(storage: TrialStore) -> None:
+    shown = effects(load(storage), "width").set_index("arm")
+    assert shown.seeds["12"].tolist() == pytest.approx([95, 96, 97])
+    assert shown.seeds["25"].tolist() == pytest.approx([97, 98])
+    assert shown["mean"].tolist() == pytest.approx([96.0, 97.5])
+    assert shown.half_width["12"] == pytest.approx(2.484, abs=1e-3)
+    assert shown.published["12"] == 95.17
+    kinds = ("png", "svg", "pdf")
+    paths = save(draw_effects(load(storage), "width"), storage.root / "figures", "effect", kinds)
+    assert [path.read_bytes()[:4] for path in paths] == [b"\x89PNG", b"<?xm", b"%PDF"]
+
+
+def test_one_seed_says_what_the_test_set_alone_leaves_open(tmp_path: Path) -> None:
+    table = arm_table(load(made_storage(tmp_path, {"12": (0.95,)})), "width")
+    # sqrt(0.95 * 0.05 / 10,000) = 0.218 points
+    assert table.test_set_error.tolist() == pytest.approx([0.2179], abs=1e-4)
+    assert "standard error of up to 0.22 points" in " ".join(notes(table))
+    assert as_shown(table, "width")["top-1 test accuracy, %"].tolist() == ["95.00"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Study
+from storages import made_storage
 
 from study import load
 
@@ -29,8 +30,12 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def clone(finished: Study) -> Study:
-    """The folder of a finished run, with the repository's studies beside it."""
+    """The folder of a finished run, with the repository's studies beside it and the storages of the docs."""
     (finished.folder / "search_spaces").symlink_to(ROOT / "search_spaces")
+    for storage in ("results", "results/cpu", "results/gpu"):
+        made_storage(
+            finished.folder / storage, {"12": (0.95, 0.96), "25": (0.97, 0.98)}, name="network_width"
+        )
     return finished
 
 
@@ -69,7 +74,7 @@ def test_every_study_of_the_docs_loads(tmp_path: Path, text: str) -> None:
     assert load(tmp_path / "of_the_docs.py").expand()
 
 
-@pytest.mark.parametrize("target", ["study", "test", "lint", "bench"])
+@pytest.mark.parametrize("target", ["study", "report", "test", "lint", "bench"])
 def test_targets_of_make_exist(target: str) -> None:
     done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ".venv/bin/" in done.stdout

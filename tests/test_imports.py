@@ -23,6 +23,8 @@ LAYERS = [
     {"runner"},
     {"api"},
     {"show", "options"},
+    {"show_results"},
+    {"cli_results"},
     {"cli"},
     {"__main__"},
 ]

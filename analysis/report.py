@@ -1,0 +1,165 @@
+"""The report of a storage: index.html, report.md, tables/ and figures/, as far as its trials are finished."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from upath import UPath
+
+from analysis import claims, comparison, figures, tables
+from analysis.results import Results
+
+TEMPLATES = Path(__file__).with_name("templates")
+FIGURE_KINDS = ("png", "svg", "pdf")
+# The report's own margin for two accuracies that are about the same, in percentage points.
+MARGIN = 1.0
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the report says of one study; `shown` is None while no trial of it is finished."""
+
+    record: dict[str, Any]
+    table: pd.DataFrame
+    shown: pd.DataFrame | None
+    notes: list[str]
+    verdicts: list[claims.Verdict]
+    figures: dict[str, str]
+    pending: int
+    command: str
+
+    @property
+    def name(self) -> str:
+        """The study's name, by which its files are called."""
+        return str(self.record["name"])
+
+    @property
+    def heading(self) -> str:
+        """`Figure 10: Network Width`."""
+        number = "" if self.record["figure"] is None else f"Figure {self.record['figure']}: "
+        return f"{number}{self.record['title']}"
+
+
+def write(results: Results, out: Path, studies: Iterable[str] | None = None) -> Path:
+    """Write the report of these studies (all of the storage, in the order of their figures) into `out`.
+
+    Gives the path of index.html, which is one self-contained file.
+    """
+    records = [results.studies[name] for name in (results.studies if studies is None else studies)]
+    records.sort(key=lambda record: (record["figure"] or 10**6, record["name"]))
+    out.mkdir(parents=True, exist_ok=True)
+    sections = [_section(results, record, out) for record in records]
+    whole = pd.concat(
+        [of.table.assign(study=of.name, figure=of.record["figure"]) for of in sections], ignore_index=True
+    )
+    tables.save(whole, UPath(out / "tables"), "report")
+    _save_shown(_summary_table(sections), out / "tables" / "report")
+    results.trials.sort_values("key").to_csv(out / "tables" / "trials.csv", index=False)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=jinja2.select_autoescape(["html"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    said = {
+        "sections": sections,
+        "summary": _summary(sections),
+        "summary_table": _summary_table(sections),
+        "made_with": _made_with(results.trials),
+        "problems": results.problems,
+        "markdown": tables.markdown,
+    }
+    for template, path in (("report.html", out / "index.html"), ("report.md", out / "report.md")):
+        path.write_text(environment.get_template(template).render(said))
+    return out / "index.html"
+
+
+def _section(results: Results, record: dict[str, Any], out: Path) -> Section:
+    name = record["name"]
+    table = tables.arm_table(results, name)
+    differences = comparison.from_reference(results, name)
+    pending = int(table.pending.sum())
+    full = table.merge(differences.drop(columns="half_width"), on="arm").assign(
+        difference_half_width=differences.half_width
+    )
+    verdicts = claims.verdicts(results, name)
+    command = shlex.join(
+        ["study", "tune", name, "--seeds", str(record["seeds"])]
+        + [word for key, value in record["overrides"].items() for word in ("--set", f"{key}={value}")]
+    )
+    if not table.n.any() and not table.diverged.any():
+        return Section(record, full, None, [], verdicts, {}, pending, command)
+    varies = record["varies"].replace("_", " ")
+    shown = tables.as_reported(table, differences, varies, record["reference"])
+    tables.save(full, UPath(out / "tables"), name)
+    _save_shown(shown, out / "tables" / name)
+    drawn = {
+        name: figures.draw_training_curves(results, name),
+        f"{name}-effect": figures.draw_effects(results, name),
+    }
+    inline = {}
+    for stem, figure in drawn.items():
+        figures.save(figure, UPath(out / "figures"), stem, FIGURE_KINDS)
+        inline[stem] = _inline((out / "figures" / f"{stem}.svg").read_text())
+    return Section(record, full, shown, tables.notes(table), verdicts, inline, pending, command)
+
+
+def _save_shown(shown: pd.DataFrame, stem: Path) -> None:
+    stem.with_suffix(".md").write_text(tables.markdown(shown) + "\n")
+    stem.with_suffix(".tex").write_text(tables.latex(shown))
+
+
+def _inline(svg: str) -> str:
+    """An SVG file as an element of a page, as wide as there is room."""
+    element = svg[svg.index("<svg") :]
+    return re.sub(r'(<svg[^>]*?) width="[^"]*"', r'\1 role="img" width="100%"', element, count=1).replace(
+        ' height="', ' data-height="', 1
+    )
+
+
+def _summary(sections: list[Section]) -> dict[str, Any]:
+    """How many published values and claims hold, and how much is still to be trained."""
+    table = pd.concat([of.table for of in sections])
+    away = table.published_minus_ours.dropna().abs()
+    return {
+        "trials": int(table[["n", "diverged", "stopped"]].to_numpy().sum()),
+        "pending": int(table.pending.sum()),
+        "published": len(away),
+        "within_margin": int((away <= MARGIN).sum()),
+        "margin": MARGIN,
+        "verdicts": Counter(found.verdict for of in sections for found in of.verdicts),
+        "claims": sum(len(of.verdicts) for of in sections),
+    }
+
+
+def _summary_table(sections: list[Section]) -> pd.DataFrame:
+    """All arms of all studies as text: the table of the whole report."""
+    table = pd.concat([of.table.assign(study=of.record["title"]) for of in sections], ignore_index=True)
+    shown = pd.DataFrame({"study": table.study.mask(table.study.duplicated(), ""), "arm": table.arm})
+    shown["top-1 test accuracy, %"] = [
+        tables.with_interval(mean, half_width) or "pending"
+        for mean, half_width in zip(table.test_accuracy, table.half_width, strict=True)
+    ]
+    shown["n"] = table.n.astype(str)
+    shown["published, %"] = tables.numbers(table.published, 2)
+    shown["published − ours"] = tables.signed(table.published_minus_ours)
+    return shown
+
+
+def _made_with(trials: pd.DataFrame) -> list[str]:
+    """Hardware and versions of the trials, a line each, with the number of trials where they differ."""
+    lines = []
+    for name in ("device", "cpu", "precision", "torch", "ray", "python"):
+        counts = trials[name].dropna().value_counts()
+        if len(counts):
+            each = [f"{value} ({n} trials)" for value, n in counts.items()]
+            lines.append(f"{name}: {', '.join(each) if len(counts) > 1 else counts.index[0]}")
+    return lines

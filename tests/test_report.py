@@ -1,0 +1,162 @@
+"""The report: whole, self-contained, right in a browser and in LaTeX, possible while trials still run."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import scipy.stats
+from conftest import Study
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from storages import made_storage
+
+from analysis import load
+from analysis.report import write
+from study.claims import about_published, increasing
+
+ACCURACY = {"12 & more": (0.95, 0.96, 0.97), "25_%": (0.97, 0.98, 0.995), "100": (0.98, 0.99, None)}
+CLAIMS = [increasing("test_accuracy", "Wider is <better>."), about_published("About 95.17.", "12 & more")]
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    published = {"12 & more": {"test_accuracy": 95.17}}
+    store = made_storage(folder / "results", ACCURACY, claims=CLAIMS, published=published)
+    (store.root / "trials/damaged").mkdir()
+    (store.root / "trials/damaged/result.json").write_text("{")
+    return write(load(store), folder / "out").parent
+
+
+def test_a_report_is_a_page_a_text_tables_and_figures(out: Path) -> None:
+    files = {str(path.relative_to(out)) for path in out.rglob("*.*")}
+    tables = {f"tables/{stem}.{kind}" for stem in ("width", "report") for kind in ("csv", "md", "tex")}
+    stems = ("width", "width-effect")
+    figures = {f"figures/{stem}.{kind}" for stem in stems for kind in ("png", "svg", "pdf")}
+    assert files == {"index.html", "report.md", "tables/trials.csv"} | tables | figures
+
+
+def test_the_page_is_one_self_contained_file(out: Path) -> None:
+    page = (out / "index.html").read_text()
+    assert len(re.findall(r"<svg", page)) == 2
+    assert "Wider is &lt;better&gt;." in page
+    without_names = re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)
+    without_names = re.sub(r"<metadata>.*?</metadata>", "", without_names, flags=re.DOTALL)
+    assert not re.findall(r"(?:https?:)?//[a-z]", without_names)
+    assert not re.findall(r"<script|<link[^>]*stylesheet", page)
+
+
+@pytest.mark.parametrize("name", ["index.html", "report.md"])
+def test_what_is_pending_or_damaged_is_said(out: Path, name: str) -> None:
+    text = (out / name).read_text()
+    assert "8 trials, 1 more pending" in text
+    assert "Pending: 1 of its trials" in text
+    assert "trials/damaged/result.json" in text
+    assert "study tune width --seeds 3 --set epochs=1" in text
+
+
+def test_a_study_without_a_finished_trial_is_pending(tmp_path: Path) -> None:
+    store = made_storage(tmp_path / "results", {"12": (None, None)}, claims=CLAIMS[:1])
+    page = write(load(store), tmp_path / "out").read_text()
+    assert "Pending: 2 of its trials are not finished yet." in page
+    assert "1 undecided" in page
+
+
+def test_numbers_in_tables_agree_with_the_files_recomputed(out: Path) -> None:
+    table = pd.read_csv(out / "tables/width.csv").set_index("arm")
+    trials = out.parent / "results/trials"
+    for arm, accuracies in ACCURACY.items():
+        folders = [trials / f"{arm}-{seed}" for seed, one in enumerate(accuracies) if one is not None]
+        results = [json.loads((folder / "result.json").read_text()) for folder in folders]
+        last = np.array([result["metrics"][-1]["test_accuracy"] for result in results]) * 100
+        low, high = scipy.stats.t.interval(0.95, len(last) - 1, last.mean(), scipy.stats.sem(last))
+        assert table.test_accuracy[arm] == pytest.approx(last.mean())
+        assert table.half_width[arm] == pytest.approx((high - low) / 2)
+        assert table.top5[arm] == pytest.approx(99.9)
+    first, second = (np.array(ACCURACY[arm][:3], float) * 100 for arm in ("12 & more", "25_%"))
+    independent = scipy.stats.ttest_rel(second, first)
+    assert table.difference["25_%"] == pytest.approx((second - first).mean())
+    assert table.p["25_%"] == pytest.approx(independent.pvalue)
+    curves = load(out.parent / "results").last_epochs(["25_%-1"])
+    raw = pq.read_table(trials / "25_%-1/curve.parquet").column("train_accuracy").to_numpy()
+    assert curves["25_%-1"].tolist() == raw.astype(float).tolist()
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs a TeX")
+@pytest.mark.parametrize("table", ["width", "report"])
+def test_latex_tables_compile_as_they_are(out: Path, tmp_path: Path, table: str) -> None:
+    document = (
+        "\\documentclass{article}\\usepackage{booktabs}\\begin{document}"
+        f"\\input{{{out / 'tables' / table}}}\\end{{document}}"
+    )
+    (tmp_path / "document.tex").write_text(document)
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "document.tex"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-1500:]
+    assert (tmp_path / "document.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
+        pytest.skip("needs chromium and chromedriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for word in (
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    ):  # fmt: skip
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_is_right_in_a_browser(
+    out: Path, browser: webdriver.Chrome, width: int, scheme: str
+) -> None:
+    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    browser.get((out / "index.html").as_uri())
+    assert browser.get_log("browser") == []
+    assert browser.execute_script("return innerWidth") == width
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    ground = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
+    drawings = browser.find_elements(By.CSS_SELECTOR, "figure svg")
+    assert [svg.is_displayed() for svg in drawings] == [True, True]
+    assert all(100 < svg.size["width"] < width and svg.size["height"] > 100 for svg in drawings)
+
+
+def test_report_and_compare_from_the_command_line(study: Study, out: Path) -> None:
+    made_storage(study.folder / "a", {"12": (0.95, 0.96, 0.97), "25": (0.96, 0.97, 0.98)})
+    made_storage(study.folder / "b", {"12": (0.96, 0.98, 0.99), "50": (0.9,)})
+    done = study("report", "--storage", "a", "--out", "page")
+    assert (done.returncode, done.stdout) == (0, "page/index.html\n")
+    rows = json.loads(study("compare", "a", "b", "--json").stdout)[0]["arms"]
+    assert [row["arm"] for row in rows] == ["12"]
+    assert rows[0]["difference"] == pytest.approx(5 / 3)
+    assert rows[0]["pairs"] == 3
+    shown = study("compare", "a", "b")
+    assert "+1.67 ± 1.43" in shown.stdout
+    nothing = study("compare", "width", "depth", "--storage", "a")
+    assert nothing.returncode == 2
+    assert "No study 'depth' was run" in nothing.stderr
+    words = [sys.executable, "-m", "analysis", str(study.folder / "a"), "--out", str(study.folder / "other")]
+    subprocess.run(words, check=True, capture_output=True)
+    assert (study.folder / "other/report.md").read_text() == (study.folder / "page/report.md").read_text()
