@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from study.config import StudyError
 
-# Per image, forward. Above it a network keeps a large part of a GPU busy: ResNet-18 has 66 million.
+# Per image, forward. The CNNs are below it; ResNet-18 has 66 million.
 LARGE_NETWORK_FLOPS = 60_000_000
 
 
@@ -58,8 +58,8 @@ def decide(
 ) -> Resources:
     """The share of a trial whose network takes `flops` per image. None is automatic.
 
-    That is one core, and where there is a GPU the part of it that the network can keep busy: a small network
-    waits for the launch of its kernels most of the time, so several share a GPU (docs/performance.md).
+    That is one core, and where there is a GPU a part of it: a small network waits for the launch of its
+    kernels most of the time, so eight share a GPU; four of the large ones. A rule of thumb, to be overruled.
 
     Raises StudyError where no node could ever run such a trial, which Ray would wait for for ever.
     """
