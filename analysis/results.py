@@ -137,8 +137,8 @@ def load(storage: str | Path | TrialStore, studies: Iterable[str] | None = None)
     for key in sorted(finished):
         try:
             rows.append(_row(store.result(key)))
-        except (Damaged, KeyError, TypeError) as problem:
-            problems.append(str(problem) if isinstance(problem, Damaged) else f"trial {key}: {problem!r}")
+        except Damaged as problem:
+            problems.append(str(problem))
     rows += [{"key": key, "status": "stopped"} for key in sorted(store.stopped())]
     trials = pd.DataFrame(rows, columns=list(TRIAL_COLUMNS)).astype(TRIAL_COLUMNS)
     return Results(store, records, trials, problems)

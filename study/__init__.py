@@ -7,7 +7,8 @@ trained by Ray Tune; analysis makes tables and figures of the store's plain file
     claims    a report's sentences as data                      loading   study files by path or name
     data      a data set as uint8 arrays                        models    the networks
     training  one trial, resumable to the bit, no Ray           key       what makes two trials the same
-    store     results and checkpoints, atomic                   plan      what is to be trained
+    store     results and checkpoints, atomic                   records   what its JSON files must say
+    plan      what is to be trained                             recipe    optimizers and losses
     trainable Ray Tune's view of a Training                     resources CPUs and GPU share of a trial
     runner    plan -> tune.Tuner                                progress  what the terminal shows
     api       run() for notebooks and scripts                   cli       the command line

@@ -20,13 +20,20 @@ import os
 import uuid
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import Field, TypeAdapter, ValidationError
 from upath import UPath
 
 from study.config import StudyError
+from study.records import DivergedRecord, FinishedRecord, StudyRecord
+
+RESULT: TypeAdapter[Any] = TypeAdapter(
+    Annotated[FinishedRecord | DivergedRecord, Field(discriminator="status")]
+)
+STUDY: TypeAdapter[Any] = TypeAdapter(StudyRecord)
 
 
 class Damaged(Exception):
@@ -88,14 +95,7 @@ class TrialStore:
 
     def result(self, key: str) -> dict[str, Any]:
         """The trial's result. Raises Damaged, also where it is missing or incomplete."""
-        path = self._trial(key) / "result.json"
-        try:
-            result = json.loads(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise Damaged(f"{path}: {error}") from None
-        if not isinstance(result, dict) or not {"key", "config", "metrics"} <= result.keys():
-            raise Damaged(f"{path}: is not a trial's result")
-        return result
+        return _read(self._trial(key) / "result.json", RESULT)
 
     def curve(self, key: str) -> pa.Table:
         """The trial's iterations. Raises Damaged, also where it is missing."""
@@ -150,14 +150,7 @@ class TrialStore:
 
     def study(self, name: str) -> dict[str, Any]:
         """A study as last run. Raises Damaged, also where it is missing."""
-        path = self.root / "studies" / f"{name}.json"
-        try:
-            record = json.loads(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise Damaged(f"{path}: {error}") from None
-        if not isinstance(record, dict) or not {"name", "arms", "seeds"} <= record.keys():
-            raise Damaged(f"{path}: is not a study's record")
-        return record
+        return _read(self.root / "studies" / f"{name}.json", STUDY)
 
     def studies(self) -> list[str]:
         """The names of the studies that were run, in alphabetical order."""
@@ -213,6 +206,21 @@ def open_store(given: str | Path | None = None) -> TrialStore:
 def keys_of(record: dict[str, Any]) -> list[str]:
     """The keys of a study's record, arm by arm, each candidate's seeds together."""
     return [key for arm in record["arms"] for candidate in arm["candidates"] for key in candidate["keys"]]
+
+
+def _read(path: UPath, kind: TypeAdapter[Any]) -> dict[str, Any]:
+    """A JSON file that says what this kind must. Raises Damaged."""
+    try:
+        content = path.read_bytes()
+        kind.validate_json(content)
+    except OSError as error:
+        raise Damaged(f"{path}: {error.strerror or error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Damaged(f"{path}: {where}{': ' if where else ''}{first['msg']}") from None
+    value: dict[str, Any] = json.loads(content)
+    return value
 
 
 def _json(value: dict[str, Any]) -> bytes:

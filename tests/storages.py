@@ -79,20 +79,21 @@ def write_trial(
         "train_loss": np.linspace(4, 1, n, dtype=np.float32),
         "train_accuracy": train_accuracy.astype(np.float32),
     }
-    epoch = {"epoch": 1, "test_loss": 0.1, "test_accuracy": accuracy, "test_top5": 0.999}
+    store.commit(key, curve, made_result(seed, accuracy, n))
+
+
+def made_result(seed: int = 0, accuracy: Accuracy = 0.97, iterations: int = 2) -> dict[str, Any]:
+    """What result.json says of a trial of one epoch."""
     diverged = accuracy == "diverged"
-    store.commit(
-        key,
-        curve,
-        {
-            "config": TrialConfig(seed=seed).model_dump(),
-            "status": "diverged" if diverged else "finished",
-            "metrics": [] if diverged else [{**epoch, "validation_accuracy": None}],
-            "iterations": n,
-            "parameters": 1000,
-            "flops_per_image": 2000,
-            "test_class_counts": [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],  # MNIST's
-            "weights_sha256": "0" * 64,
-            "provenance": PROVENANCE,
-        },
-    )
+    epoch = {"epoch": 1, "test_loss": 0.1, "test_accuracy": accuracy, "test_top5": 0.999}
+    return {
+        "config": TrialConfig(seed=seed).model_dump(),
+        "status": "diverged" if diverged else "finished",
+        "metrics": [] if diverged else [{**epoch, "validation_accuracy": None}],
+        "iterations": iterations,
+        "parameters": 1000,
+        "flops_per_image": 2000,
+        "test_class_counts": [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],  # MNIST's
+        "weights_sha256": None if diverged else "0" * 64,
+        "provenance": PROVENANCE,
+    }

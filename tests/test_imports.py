@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[1]
 # A module may import those of the lines above its own.
 LAYERS = [
     {"config", "claims"},
-    {"domains", "plugins", "store"},
+    {"domains", "plugins", "records"},
+    {"store"},
     {"spec", "key", "data"},
     {"loading", "plan", "models", "provenance", "resources", "tensorboard"},
     {"recipe", "progress"},

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from storages import made_result
 from upath import UPath
 
 from study import StudyError
 from study.store import Damaged, TrialStore
 
 CURVE = {"iteration": [1, 2], "epoch": [1, 1], "train_loss": [2.3, 2.2], "train_accuracy": [0.1, 0.2]}
-RESULT = {"config": {"seed": 0}, "metrics": []}
+RESULT = made_result()
 
 
 @pytest.fixture(params=["local", "memory"])
