@@ -137,10 +137,13 @@ def draw_effects(results: Results, study: str) -> Figure:
         axes.set(xlabel=record["varies"].replace("_", " "), ylabel="top-1 test accuracy, %")
         axes.set_xlim(-0.5, len(shown) - 0.5)
         values = np.concatenate([*shown.seeds, shown.published.dropna()])
+        note = "Dots: seeds. Bar: mean and its 95 % interval."
+        if shown.published.notna().any():
+            note += " Diamond: published."
         if len(values) and np.ptp(values) > WIDE_RANGE:
             _log_error_scale(axes, values)
-        mark = " Diamond: published." if shown.published.notna().any() else ""
-        _note(figure, f"Dots: seeds. Bar: mean and its 95 % interval.{mark}")
+            note += "\nThe scale is logarithmic in the error."
+        _note(figure, note)
     return figure
 
 
@@ -181,8 +184,7 @@ def _log_error_scale(axes: Axes, values: Curve) -> None:
         "function",
         functions=(lambda y: -np.log10(np.maximum(100.01 - y, 1e-9)), lambda z: 100.01 - 10.0 ** (-z)),
     )
-    ticks = [tick for tick in (0, 50, 80, 90, 95, 98, 99, 99.5) if values.min() - 10 <= tick]
+    ticks = [tick for tick in (10, 50, 80, 90, 95, 98, 99, 99.5) if values.min() - 10 <= tick]
     ticks = [tick for tick in ticks if tick <= 100 - (100 - values.max()) / 2]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_ylim(max(0.0, values.min() - 10), 100 - (100 - values.max()) / 2)
-    axes.set_ylabel("top-1 test accuracy, % (error on a log scale)")

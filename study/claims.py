@@ -27,6 +27,19 @@ Kind = Literal[
     "drops",
 ]
 
+# The kinds that compare arms with each other.
+OF_SEVERAL_ARMS = frozenset(
+    {
+        "increasing",
+        "decreasing",
+        "above",
+        "equivalent",
+        "higher_at_same_iteration",
+        "slower_at_first",
+        "less_stable",
+    }
+)
+
 
 class Claim(BaseModel):
     """A sentence of a report, the kind of statement it makes, the metric and the arms it speaks of.

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from study.claims import Claim
+from study.claims import OF_SEVERAL_ARMS, Claim
 from study.config import StudyError, TrialConfig, did_you_mean, mistakes_in
 from study.domains import is_domain, quasi_random_points, random_points
 
@@ -173,9 +173,13 @@ class Study(BaseModel):
         for claim in self.claims:
             for label in claim.arms:
                 if label not in labels:
-                    yield f"claims: {claim.kind} names no arm of the study: {label!r}" + did_you_mean(
-                        label, labels
-                    )
+                    near = did_you_mean(label, labels)
+                    yield f"claims: {claim.kind} names no arm of the study: {label!r}{near}"
+            named = claim.arms or labels
+            if claim.kind in OF_SEVERAL_ARMS and len(named) < 2:
+                yield f"claims: {claim.kind} compares arms, and there is only {named[0]!r}"
+            if claim.kind == "about_published" and not set(named) & self.published.keys():
+                yield f"claims: {claim.kind}: no published value for {', '.join(map(repr, named))}"
 
     def expand(self) -> list[Arm]:
         """The arms in order; a label is the value itself, or `name=value, ...` where several vary."""

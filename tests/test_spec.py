@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ray import tune
 
-from study import Study, StudyError, increasing
+from study import Study, StudyError, about_published, increasing
 
 
 def mistakes(**fields: Any) -> str:
@@ -65,6 +65,8 @@ def test_what_an_arm_sets_cannot_be_set_for_all() -> None:
         ({"arms": {"a": {}}, "published": {"a": 101}}, "101.0 is not a percentage"),
         ({"arms": {"a": {}}, "published": {"a": {"test_accurracy": 9}}}, "did you mean 'test_accuracy'?"),
         ({"arms": {"arm": {}}, "claims": [increasing("test_accuracy", "s", "amr")]}, "did you mean 'arm'?"),
+        ({"arms": {"arm": {}}, "claims": [increasing("test_accuracy", "s")]}, "there is only 'arm'"),
+        ({"arms": {"arm": {}}, "claims": [about_published("s")]}, "no published value for 'arm'"),
         ({"arms": {"a": {}}, "titel": "x"}, "'titel'; did you mean 'title'?"),
     ],
 )  # fmt: skip
