@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis import measures
-from analysis.results import Results
+from analysis.results import ENDED, Results, by_trial, last_epochs
 from analysis.statistics import CONFIDENCE, Mean, equivalence_p, mean_of
 from study.claims import Claim
 
@@ -43,7 +43,8 @@ class Comparison:
         if self.n == 0:
             return f"{self.what}: pending"
         interval = "" if math.isnan(self.low) else f" [{self.low:.2f}, {self.high:.2f}]"
-        return f"{self.what}: {self.mean:.2f}{interval} (n = {self.n})".replace("-", "−")
+        numbers = f"{self.mean:.2f}{interval}".replace("-", "−")
+        return f"{self.what}: {numbers} (n = {self.n})"
 
 
 @dataclass(frozen=True)
@@ -81,27 +82,40 @@ def verdicts(results: Results, study: str) -> list[Verdict]:
     return found
 
 
-# A row per arm and seed, as Results.of gives it; `curve` is the training accuracy per iteration of the last
-# epoch, None where the trial is not finished.
+# A row per arm and seed, as Results.comparable gives it, with the training accuracy per iteration: `curve` of
+# the whole training, `last` of its last epoch; None where the trial has not ended.
 Trials = pd.DataFrame
 Published = dict[str, dict[str, float]]
 
 
 def _with_curves(results: Results, study: str) -> Trials:
-    trials = results.of(study)
-    curves = results.last_epochs(trials.key[trials.status.isin(["finished", "diverged"])])
-    trials["curve"] = pd.Series([curves.get(key) for key in trials.key], index=trials.index, dtype=object)
-    # A diverged network answers nothing: none of its answers is right.
-    diverged = trials.status == "diverged"
-    for metric in ("test_accuracy", "best_test_accuracy", "test_top5"):
-        trials[metric] = trials[metric].mask(diverged, 0.0)
-    trials["train_accuracy"] = _of_curves(trials, measures.final_accuracy).mask(diverged, 0.0)
+    trials = results.comparable(study)
+    curves = results.curves(trials.key[trials.status.isin(ENDED)])
+    for name, found in (("curve", by_trial(curves)), ("last", last_epochs(curves))):
+        trials[name] = pd.Series([found.get(key) for key in trials.key], index=trials.index, dtype=object)
+    trials["train_accuracy"] = _of_curves(trials.last, measures.final_accuracy)
     return trials
 
 
-def _of_curves(trials: Trials, measure: Callable[[measures.Curve], float]) -> pd.Series:
-    values = [math.nan if curve is None else float(measure(curve)) for curve in trials.curve]
-    return pd.Series(values, index=trials.index)
+def _of_curves(curves: pd.Series, measure: Callable[[measures.Curve], float]) -> pd.Series:
+    values = [math.nan if curve is None else float(measure(curve)) for curve in curves]
+    return pd.Series(values, index=curves.index)
+
+
+def _values(trials: Trials, claim: Claim, arms: list[str]) -> pd.Series:
+    """The claim's metric of each trial; of a diverged one NaN at the end, and its curve up to there."""
+    if claim.iterations is None:
+        return trials[claim.metric].mask(trials.status == "diverged")
+    finished = trials[trials.arm.isin(arms) & (trials.status == "finished")]
+    # The same iterations in each arm, also where one has fewer than the claim speaks of.
+    n = min([claim.iterations, *(len(curve) for curve in finished.curve if curve is not None)])
+    return _of_curves(trials.curve, lambda curve: measures.early_accuracy(curve, n))
+
+
+def _answers(trials: Trials, claim: Claim, arms: list[str]) -> pd.Series:
+    """The same, where higher is better: a diverged network answers nothing, so nothing right."""
+    values = _values(trials, claim, arms)
+    return values if claim.iterations else values.mask(trials.status == "diverged", 0.0)
 
 
 def _points(trials: Trials, arm: str, values: pd.Series) -> pd.Series:
@@ -110,10 +124,13 @@ def _points(trials: Trials, arm: str, values: pd.Series) -> pd.Series:
     return pd.Series(100 * values[of_arm].to_numpy(float), index=trials.seed[of_arm])
 
 
-def _greater(what: str, differences: pd.Series, comparisons: int) -> Comparison:
-    """Is the mean difference above 0?"""
+def _greater(what: str, differences: pd.Series, comparisons: int, margin: float = 0.0) -> Comparison:
+    """Is the mean difference above the margin?"""
     mean, strict = _intervals(differences, comparisons)
-    verdict = REPRODUCED if mean.low > 0 else CONTRADICTED if strict.high < 0 else UNDECIDED
+    verdict = REPRODUCED if mean.low > margin else CONTRADICTED if strict.high < margin else UNDECIDED
+    if mean.sd == 0:
+        # Seeds that agree exactly have a difference finer than can be counted, not a certain one.
+        verdict = UNDECIDED
     return Comparison(what, mean.n, mean.mean, mean.low, mean.high, verdict)
 
 
@@ -127,7 +144,7 @@ def _within(what: str, differences: pd.Series, margin: float, comparisons: int) 
 
 
 def _happens(what: str, happened: pd.Series) -> Comparison:
-    """Did it happen with every seed?"""
+    """Did it happen with every seed? NaN are seeds of which nothing is known yet."""
     known = happened.dropna().astype(bool)
     if len(known) < 2:
         verdict = UNDECIDED
@@ -142,48 +159,43 @@ def _intervals(differences: pd.Series, comparisons: int) -> tuple[Mean, Mean]:
 
 
 def _ordered(
-    trials: Trials, values: pd.Series, pairs: list[tuple[str, str]], margin: float | None = None
+    trials: Trials, values: pd.Series, pairs: list[tuple[str, str]], margin: float = 0.0
 ) -> Iterator[Comparison]:
-    """`higher - lower` for each pair, by seeds: above 0, or within the margin where one is given."""
+    """Is `higher - lower` above the margin, by seeds, for each pair?"""
     for higher, lower in pairs:
         differences = _points(trials, higher, values) - _points(trials, lower, values)
-        what = f"{higher} − {lower}"
-        if margin is None:
-            yield _greater(what, differences, len(pairs))
-        else:
-            yield _within(what, differences, margin, len(pairs))
+        yield _greater(f"{higher} − {lower}", differences, len(pairs), margin)
 
 
 def _increasing(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
-    return _ordered(trials, trials[claim.metric], [(b, a) for a, b in itertools.pairwise(arms)])
+    pairs = [(b, a) for a, b in itertools.pairwise(arms)]
+    return _ordered(trials, _answers(trials, claim, arms), pairs)
 
 
 def _decreasing(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
-    return _ordered(trials, trials[claim.metric], list(itertools.pairwise(arms)))
+    return _ordered(trials, _answers(trials, claim, arms), list(itertools.pairwise(arms)))
 
 
-def _above(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
-    return _ordered(trials, trials[claim.metric], [(arms[0], other) for other in arms[1:]])
+def _first_above(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
+    pairs = [(arms[0], other) for other in arms[1:]]
+    return _ordered(trials, _answers(trials, claim, arms), pairs, claim.margin)
 
 
-def _equivalent(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
-    pairs = list(itertools.combinations(arms, 2))
-    return _ordered(trials, trials[claim.metric], pairs, claim.margin)
-
-
-def _higher_at_first(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
-    early = _of_curves(trials, lambda curve: measures.early_accuracy(curve, claim.iterations))
-    return _ordered(trials, early, [(arms[0], other) for other in arms[1:]])
-
-
-def _slower_at_first(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
-    early = _of_curves(trials, lambda curve: measures.early_accuracy(curve, claim.iterations))
-    return _ordered(trials, early, [(other, arms[0]) for other in arms[1:]])
+def _first_below(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
+    pairs = [(other, arms[0]) for other in arms[1:]]
+    return _ordered(trials, _answers(trials, claim, arms), pairs, claim.margin)
 
 
 def _less_stable(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
-    rough = _of_curves(trials, measures.roughness)
+    rough = _of_curves(trials["last"], measures.roughness)
     return _ordered(trials, rough, [(arms[0], other) for other in arms[1:]])
+
+
+def _equivalent(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
+    values, pairs = _values(trials, claim, arms), list(itertools.combinations(arms, 2))
+    for a, b in pairs:
+        differences = _points(trials, b, values) - _points(trials, a, values)
+        yield _within(f"{b} − {a}", differences, claim.margin, len(pairs))
 
 
 def _about_published(
@@ -197,35 +209,36 @@ def _about_published(
 
 
 def _saturated(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
-    change = _of_curves(trials, measures.final_change)
+    change = _of_curves(trials["last"], measures.final_change)
     for arm in arms:
         differences = _points(trials, arm, change)
         yield _within(f"{arm}: last 10 % − the 10 % before", differences, claim.margin, len(arms))
 
 
 def _collapsed(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
-    ended = trials[trials.status == "finished"]
+    # A network that diverged answers nothing, which is no collapse to one class.
+    collapsed = trials.answers_one_class.mask(trials.status == "diverged", False)
     for arm in arms:
-        yield _happens(f"{arm} collapses, % of seeds", ended.answers_one_class[ended.arm == arm])
+        yield _happens(f"{arm} collapses, % of seeds", collapsed[trials.arm == arm])
 
 
 def _drops(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
-    ended = trials[trials.status == "finished"]
-    dropped = _of_curves(ended, measures.rises_then_drops)
+    dropped = _of_curves(trials.curve, measures.rises_then_drops).mask(trials.status == "diverged", 0.0)
     for arm in arms:
-        yield _happens(f"{arm} rises, then drops to chance, % of seeds", dropped[ended.arm == arm])
+        yield _happens(f"{arm} rises, then drops to chance, % of seeds", dropped[trials.arm == arm])
 
 
 COMPARED: dict[str, Callable[[Trials, Claim, list[str], Published], Iterator[Comparison]]] = {
     "increasing": _increasing,
     "decreasing": _decreasing,
-    "above": _above,
+    "above": _first_above,
+    "below": _first_below,
     "equivalent": _equivalent,
     "about_published": _about_published,
     "collapsed": _collapsed,
     "drops": _drops,
-    "higher_at_same_iteration": _higher_at_first,
-    "slower_at_first": _slower_at_first,
+    "higher_at_same_iteration": _first_above,
+    "slower_at_first": _first_below,
     "less_stable": _less_stable,
     "saturated": _saturated,
 }

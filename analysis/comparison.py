@@ -13,19 +13,18 @@ def from_reference(results: Results, study: str) -> pd.DataFrame:
 
     Columns: arm, pairs (seeds that both have), difference, half_width (of its 95 % interval), p (paired t
     test), p_holm (corrected for the study's comparisons), seeds_to_decide (about how many would find this
-    difference with 80 % power, where it is undecided). NaN for the reference itself and below 2 pairs.
+    difference with 80 % power, where it is undecided). NaN for the reference itself, below 2 pairs, and
+    where a seed diverged or was stopped early, since the others are no fair sample.
     """
     record = results.studies[study]
     by_arm = {
-        str(arm): trials.set_index("seed").test_accuracy * 100
-        for arm, trials in results.of(study).groupby("arm", sort=False)
+        str(arm): _by_seed(trials) for arm, trials in results.comparable(study).groupby("arm", sort=False)
     }
     reference = by_arm[record["reference"]]
-    rows = [_row(arm, reference, of, max(1, len(by_arm) - 1)) for arm, of in by_arm.items()]
-    table = _corrected(pd.DataFrame(rows))
+    table = pd.DataFrame([_row(arm, reference, of, max(1, len(by_arm) - 1)) for arm, of in by_arm.items()])
     of_reference = table.arm == record["reference"]
-    table.loc[of_reference, ["difference", "half_width", "p", "p_holm", "seeds_to_decide"]] = float("nan")
-    return table
+    table.loc[of_reference, ["difference", "half_width", "p", "seeds_to_decide"]] = float("nan")
+    return _corrected(table)
 
 
 def side_by_side(a: Results, study_a: str, b: Results, study_b: str) -> pd.DataFrame:
@@ -35,16 +34,22 @@ def side_by_side(a: Results, study_a: str, b: Results, study_b: str) -> pd.DataF
     corrected for the number of arms.
     """
     rows = []
-    of_b = dict(list(b.of(study_b).groupby("arm", sort=False)))
-    for arm, of_a in a.of(study_a).groupby("arm", sort=False):
+    of_b = dict(list(b.comparable(study_b).groupby("arm", sort=False)))
+    for arm, of_a in a.comparable(study_a).groupby("arm", sort=False):
         if arm not in of_b:
             continue
-        left, right = (trials.set_index("seed").test_accuracy * 100 for trials in (of_a, of_b[arm]))
+        left, right = (_by_seed(trials) for trials in (of_a, of_b[arm]))
         means = mean_of(left), mean_of(right)
         sides = {"a": means[0].mean, "n_a": means[0].n, "b": means[1].mean, "n_b": means[1].n}
         row = _row(str(arm), left, right, len(of_b))
         rows.append({"arm": row.pop("arm"), **sides, **row})
     return _corrected(pd.DataFrame(rows)) if rows else pd.DataFrame()
+
+
+def _by_seed(trials: pd.DataFrame) -> pd.Series:
+    """Test accuracies in percent by seed; none where a seed diverged."""
+    accuracy: pd.Series = trials.set_index("seed").test_accuracy * 100
+    return accuracy * float("nan") if (trials.status == "diverged").any() else accuracy
 
 
 def _row(arm: str, left: pd.Series, right: pd.Series, comparisons: int) -> dict[str, object]:
@@ -63,8 +68,6 @@ def _row(arm: str, left: pd.Series, right: pd.Series, comparisons: int) -> dict[
 
 def _corrected(table: pd.DataFrame) -> pd.DataFrame:
     """With p_holm; seeds_to_decide stays only where the corrected p leaves the difference undecided."""
-    # An arm compared with itself is no comparison.
-    compared = (table.difference != 0) | (table.p < 1)
-    table.insert(list(table).index("p") + 1, "p_holm", holm(table.p.where(compared)))
+    table.insert(list(table).index("p") + 1, "p_holm", holm(table.p))
     table["seeds_to_decide"] = table.seeds_to_decide.astype("float64").mask(table.p_holm < 1 - CONFIDENCE)
     return table

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from upath import UPath
 
 from analysis.measures import Curve, smoothed, smoothing_window
-from analysis.results import Results
+from analysis.results import ENDED, Results, by_trial, last_epochs
 from analysis.statistics import mean_of
 
 STYLE = Path(__file__).with_name("study.mplstyle")
@@ -31,7 +31,7 @@ WIDE_RANGE = 15.0
 def drawn(results: Results, study: str) -> pd.DataFrame:
     """The trials whose curves a figure shows: those that ended by themselves."""
     trials = results.of(study)
-    return trials[trials.status.isin(["finished", "diverged"])]
+    return trials[trials.status.isin(ENDED)]
 
 
 def shows_last_epoch(results: Results, study: str) -> bool:
@@ -46,11 +46,8 @@ def training_curves(results: Results, study: str) -> pd.DataFrame:
     seeds' moving averages: mean, lowest and highest), raw (the first seed's unsmoothed value). In [0, 1].
     """
     trials = drawn(results, study)
-    if shows_last_epoch(results, study):
-        curves = results.last_epochs(trials.key)
-    else:
-        every = results.curves(trials.key).groupby("key", sort=False).train_accuracy
-        curves = {str(key): of_trial.to_numpy(float) for key, of_trial in every}
+    shown = last_epochs if shows_last_epoch(results, study) else by_trial
+    curves = shown(results.curves(trials.key))
     frames = []
     for arm, keys in trials.groupby("arm", sort=False).key:
         of_arm = [curves[key] for key in keys if key in curves]
@@ -109,7 +106,7 @@ def effects(results: Results, study: str) -> pd.DataFrame:
     """
     published = results.studies[study]["published"]
     rows = []
-    for arm, trials in results.of(study).groupby("arm", sort=False):
+    for arm, trials in results.comparable(study).groupby("arm", sort=False):
         accuracy = mean_of(trials.test_accuracy * 100)
         rows.append(
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections import Counter
@@ -16,6 +17,7 @@ from upath import UPath
 
 from analysis import claims, comparison, figures, tables
 from analysis.results import Results
+from study.store import keys_of
 
 TEMPLATES = Path(__file__).with_name("templates")
 FIGURE_KINDS = ("png", "svg", "pdf")
@@ -71,7 +73,7 @@ def write(results: Results, out: Path, studies: Iterable[str] | None = None) -> 
     )
     said = {
         "sections": sections,
-        "summary": _summary(sections),
+        "summary": _summary(results, sections),
         "summary_table": _summary_table(sections),
         "made_with": _made_with(results.trials),
         "problems": results.problems,
@@ -92,8 +94,8 @@ def _section(results: Results, record: dict[str, Any], out: Path) -> Section:
     )
     verdicts = claims.verdicts(results, name)
     command = shlex.join(
-        ["study", "tune", name, "--seeds", str(record["seeds"])]
-        + [word for key, value in record["overrides"].items() for word in ("--set", f"{key}={value}")]
+        ["study", "tune", record["source"], "--seeds", str(record["seeds"])]
+        + [word for key, value in record["overrides"].items() for word in ("--set", _setting(key, value))]
     )
     if not table.n.any() and not table.diverged.any():
         return Section(record, full, None, [], verdicts, {}, pending, command)
@@ -112,6 +114,10 @@ def _section(results: Results, record: dict[str, Any], out: Path) -> Section:
     return Section(record, full, shown, tables.notes(table), verdicts, inline, pending, command)
 
 
+def _setting(key: str, value: Any) -> str:
+    return f"{key}={value if isinstance(value, str) else json.dumps(value)}"
+
+
 def _save_shown(shown: pd.DataFrame, stem: Path) -> None:
     stem.with_suffix(".md").write_text(tables.markdown(shown) + "\n")
     stem.with_suffix(".tex").write_text(tables.latex(shown))
@@ -125,13 +131,13 @@ def _inline(svg: str) -> str:
     )
 
 
-def _summary(sections: list[Section]) -> dict[str, Any]:
+def _summary(results: Results, sections: list[Section]) -> dict[str, Any]:
     """How many published values and claims hold, and how much is still to be trained."""
     table = pd.concat([of.table for of in sections])
     away = table.published_minus_ours.dropna().abs()
     return {
-        "trials": int(table[["n", "diverged", "stopped"]].to_numpy().sum()),
-        "pending": int(table.pending.sum()),
+        "trials": len(results.trials),
+        "pending": len({key for of in sections for key in keys_of(of.record)} - set(results.trials.key)),
         "published": len(away),
         "within_margin": int((away <= MARGIN).sum()),
         "margin": MARGIN,

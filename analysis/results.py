@@ -16,6 +16,8 @@ import pandas as pd
 
 from study.store import Damaged, TrialStore, keys_of
 
+# Trials that ended by themselves, as opposed to those that a scheduler stopped.
+ENDED = ("finished", "diverged")
 CURVE_COLUMNS = ["iteration", "epoch", "train_loss", "train_accuracy"]
 TRIAL_COLUMNS = {
     "key": "str",
@@ -64,18 +66,30 @@ class Results:
     def of(self, study: str) -> pd.DataFrame:
         """One row per arm and seed of the study, in order; NaN where the trial is not finished.
 
-        Of an arm with tuned (nuisance) hyperparameters, the trials of the selected candidate. Columns: arm,
-        tuned (the candidate's hyperparameters as text), seed, then those of `trials`.
+        Of an arm with tuned (nuisance) hyperparameters, the trials of the selected candidate: the best on
+        the held-out images among those whose seeds have all ended; the first where there is none yet.
+        Columns: arm, tuned (the candidate's hyperparameters as text), seed, then those of `trials`.
         """
-        every = self.candidates(study)
         selected = []
-        for _, of_arm in every.groupby("arm", sort=False):
+        for _, of_arm in self.candidates(study).groupby("arm", sort=False):
+            ended = of_arm.status.isin(ENDED).groupby(of_arm.candidate).all()
             # A diverged trial must not be forgotten in its candidate's favour.
             scores = of_arm.validation_accuracy.mask(of_arm.status == "diverged", 0.0)
-            means = scores.groupby(of_arm.candidate).mean()
+            means = scores.groupby(of_arm.candidate).mean()[ended]
             best = means.idxmax() if means.notna().any() else 0
             selected.append(of_arm[of_arm.candidate == best])
         return pd.concat(selected, ignore_index=True).drop(columns="candidate")
+
+    def comparable(self, study: str) -> pd.DataFrame:
+        """The same without the accuracies of arms of which a scheduler stopped a seed early.
+
+        What is left of such an arm are its better seeds, no fair sample of it.
+        """
+        trials = self.of(study)
+        stopped = trials.arm.isin(trials.arm[trials.status == "stopped"])
+        accuracies = ["test_accuracy", "best_test_accuracy", "test_top5", "answers_one_class"]
+        trials.loc[stopped, accuracies] = None
+        return trials
 
     def candidates(self, study: str) -> pd.DataFrame:
         """One row per arm, candidate and seed; `candidate` counts an arm's points from 0."""
@@ -95,6 +109,12 @@ class Results:
         )
         return planned.merge(self.trials.drop(columns="seed"), on="key", how="left")
 
+    def pending(self, study: str) -> dict[str, int]:
+        """How many trials of each arm have not ended, those of all its candidates counted."""
+        every = self.candidates(study)
+        missing = every.status.isna().groupby(every.arm, sort=False).sum()
+        return {str(arm): int(n) for arm, n in missing.items()}
+
     def curves(self, keys: Iterable[str]) -> pd.DataFrame:
         """One row per trial and iteration: key, iteration, epoch, train_loss, train_accuracy."""
         frames: list[pd.DataFrame] = []
@@ -110,14 +130,16 @@ class Results:
         curves: pd.DataFrame = pd.concat(frames, ignore_index=True)[["key", *CURVE_COLUMNS]]
         return curves
 
-    def last_epochs(self, keys: Iterable[str]) -> dict[str, npt.NDArray[np.float64]]:
-        """Training accuracy per iteration of each trial's last epoch, by key."""
-        curves = self.curves(keys)
-        last = curves[curves.epoch == curves.groupby("key").epoch.transform("max")]
-        return {
-            str(key): of_trial.train_accuracy.to_numpy(float)
-            for key, of_trial in last.groupby("key", sort=False)
-        }
+
+def by_trial(curves: pd.DataFrame) -> dict[str, npt.NDArray[np.float64]]:
+    """Training accuracy per iteration of each trial, by key, from what `Results.curves` gives."""
+    of_trials = curves.groupby("key", sort=False).train_accuracy
+    return {str(key): of_trial.to_numpy(float) for key, of_trial in of_trials}
+
+
+def last_epochs(curves: pd.DataFrame) -> dict[str, npt.NDArray[np.float64]]:
+    """The same of each trial's last epoch alone."""
+    return by_trial(curves[curves.epoch == curves.groupby("key").epoch.transform("max")])
 
 
 def load(storage: str | Path | TrialStore, studies: Iterable[str] | None = None) -> Results:
@@ -130,16 +152,17 @@ def load(storage: str | Path | TrialStore, studies: Iterable[str] | None = None)
             records[name] = store.study(name)
         except Damaged as problem:
             problems.append(str(problem))
-    finished = store.finished()
+    finished, stopped = store.finished(), store.stopped()
     if studies is not None:
-        finished &= {key for record in records.values() for key in keys_of(record)}
+        theirs = {key for record in records.values() for key in keys_of(record)}
+        finished, stopped = finished & theirs, stopped & theirs
     rows = []
     for key in sorted(finished):
         try:
             rows.append(_row(store.result(key)))
         except Damaged as problem:
             problems.append(str(problem))
-    rows += [{"key": key, "status": "stopped"} for key in sorted(store.stopped())]
+    rows += [{"key": key, "status": "stopped"} for key in sorted(stopped)]
     trials = pd.DataFrame(rows, columns=list(TRIAL_COLUMNS)).astype(TRIAL_COLUMNS)
     return Results(store, records, trials, problems)
 

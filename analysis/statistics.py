@@ -60,12 +60,15 @@ def paired(a: npt.ArrayLike, b: npt.ArrayLike, confidence: float = CONFIDENCE) -
 
 
 def p_value(differences: npt.ArrayLike) -> float:
-    """Two-sided p of the t test that the mean of paired differences [n] is 0; NaN where n < 2."""
+    """Two-sided p of the t test that the mean of paired differences [n] is 0.
+
+    NaN where n < 2, and where all seeds agree exactly on a difference, which gives no spread to divide by.
+    """
     array = _known(differences)
     if len(array) < 2:
         return math.nan
-    if np.ptp(array) == 0:  # all seeds agree: no spread to divide by
-        return float(array[0] == 0)
+    if np.ptp(array) == 0:
+        return 1.0 if array[0] == 0 else math.nan
     from scipy.stats import ttest_1samp
 
     return float(ttest_1samp(array, 0.0).pvalue)

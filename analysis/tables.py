@@ -15,15 +15,17 @@ def arm_table(results: Results, study: str) -> pd.DataFrame:
     """One row per arm of the study, in order.
 
     Columns: arm; tuned (the hyperparameters that were selected, "" where none were tuned); n (finished
-    seeds), diverged, stopped (early) and pending (counts); test_accuracy (mean, in percent) and half_width
-    (of its 95 % interval over seeds, in points, NaN where n < 2); test_set_error (the binomial standard
+    seeds), diverged, stopped (early) and pending (counts, pending ones of all candidates); test_accuracy
+    (mean, in percent; NaN where a seed was stopped) and half_width (of its 95 % interval over seeds, in
+    points, NaN where n < 2); test_set_error (the binomial standard
     error of an accuracy measured on that many images, in points); best_test_accuracy (mean of the best
     epochs) and best_epoch (their median); top5 (mean, in percent); published (in percent, NaN where the
     report has none) and published_minus_ours (points); parameters; seconds (of training, mean over trials).
     """
     record = results.studies[study]
     rows = []
-    for arm, trials in results.of(study).groupby("arm", sort=False):
+    pending = results.pending(study)
+    for arm, trials in results.comparable(study).groupby("arm", sort=False):
         accuracy = mean_of(trials.test_accuracy * 100)
         published = record["published"].get(arm, {}).get("test_accuracy", math.nan)
         images = trials.test_images.max()
@@ -31,10 +33,10 @@ def arm_table(results: Results, study: str) -> pd.DataFrame:
             {
                 "arm": arm,
                 "tuned": trials.tuned.iloc[0],
-                "n": accuracy.n,
+                "n": int((trials.status == "finished").sum()),
                 "diverged": int((trials.status == "diverged").sum()),
                 "stopped": int((trials.status == "stopped").sum()),
-                "pending": int(trials.status.isna().sum()),
+                "pending": pending[str(arm)],
                 "test_accuracy": accuracy.mean,
                 "half_width": accuracy.half_width,
                 "test_set_error": 100 * binomial_error(accuracy.mean / 100, images) if accuracy.n else None,
@@ -108,6 +110,10 @@ def notes(table: pd.DataFrame) -> list[str]:
             "One seed has no interval and no p-value: nothing is known of the spread over seeds. The test "
             f"set alone has a binomial standard error of up to {error:.2f} points."
         )
+    if table.diverged.any():
+        said.append("Diverged seeds are not part of an arm's mean; such an arm has no difference and no p.")
+    if table.stopped.any():
+        said.append("An arm with a seed stopped early has no mean: what is left is no fair sample of it.")
     return said
 
 

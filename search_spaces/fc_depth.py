@@ -16,7 +16,11 @@ STUDY = Study(
     published={1: 97.280, 2: 97.090, 3: 96.440},
     claims=[
         decreasing("test_accuracy", "Test accuracy drops as more fully connected layers are added."),
-        equivalent("train_accuracy", "The training accuracy shows a similar pattern.", margin=2.0),
+        equivalent("train_accuracy", "They present a similar pattern of training accuracy.", margin=2.0),
+        equivalent(
+            "train_accuracy", "They present a similar pattern of training speed.",
+            margin=2.0, iterations=100,
+        ),
         about_published("Test accuracies are 97.280, 97.090 and 96.440."),
     ],
-)
+)  # fmt: skip

@@ -15,8 +15,10 @@ STUDY = Study(
     claims=[
         higher_at_same_iteration(
             "A momentum of 0.9 lets training progress faster in the initial iterations.",
-            0.9, 0.0, iterations=100,
+            0.9, 0.0, 0.5, iterations=100,
         ),
-        above("train_accuracy", "Too high a momentum prevents training from progressing.", 0.9, 0.99),
+        above(
+            "train_accuracy", "Too high a momentum prevents training from progressing smoothly.", 0.9, 0.99
+        ),
     ],
 )  # fmt: skip

@@ -3,15 +3,20 @@
 A study file declares a Study; its arms and seeds become TrialConfigs; those that the store lacks are
 trained by Ray Tune; analysis makes tables and figures of the store's plain files.
 
-    config    TrialConfig: one training as validated data      spec      Study: arms, published, claims
-    claims    a report's sentences as data                      loading   study files by path or name
-    data      a data set as uint8 arrays                        models    the networks
-    training  one trial, resumable to the bit, no Ray           key       what makes two trials the same
-    store     results and checkpoints, atomic                   records   what its JSON files must say
-    plan      what is to be trained                             recipe    optimizers and losses
-    trainable Ray Tune's view of a Training                     resources CPUs and GPU share of a trial
-    runner    plan -> tune.Tuner                                progress  what the terminal shows
-    api       run() for notebooks and scripts                   cli       the command line
+    config      TrialConfig: one training as validated data    spec        Study: arms, published, claims
+    claims      a report's sentences as data                    domains     points drawn from Tune's domains
+    loading     study files by path or name                     plugins     a user's own networks and data
+    data        a data set as uint8 arrays                      models      the networks and their cost
+    recipe      optimizers and losses                           training    one trial, resumable, no Ray
+    key         what makes two trials the same                  plan        what is to be trained
+    store       results and checkpoints, atomic                 records     what its JSON files must say
+    provenance  where a result comes from                       tensorboard event files
+    trainable   Ray Tune's view of a Training                   resources   CPUs and GPU share of a trial
+    prepare     data and costs before a run                     ray_session Ray for the time of a run
+    runner      plan -> tune.Tuner                              follower    what Tune says of the trials
+    progress    what the terminal shows                         api         run() for notebooks and scripts
+    cli         list, plan, tune                                cli_results status, report, verify, compare
+    options     what the commands' words mean                   show        what they print (show_results)
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from study.claims import (
     Claim,
     about_published,
     above,
+    below,
     collapsed,
     decreasing,
     drops,
@@ -49,6 +55,7 @@ __all__ = [
     "TrialConfig",
     "about_published",
     "above",
+    "below",
     "collapsed",
     "decreasing",
     "drops",

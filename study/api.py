@@ -27,20 +27,39 @@ DEFAULT_SEEDS = 3
 
 @dataclass(frozen=True)
 class Artifacts:
-    """What was made of a study's results: the table, as a DataFrame, and the files written."""
+    """What was made of a study's results: the table, as a DataFrame, and the files written.
+
+    `problems` are files that could not be read.
+    """
 
     table: pd.DataFrame
     csv: UPath
     figures: list[UPath]
+    problems: list[str]
 
 
 def tune(plan: Plan, store: TrialStore, data_folder: Path, options: Options, console: Console) -> Outcome:
     """Train what is pending and say what became of it. Starts Ray only where there is work."""
+    if options.scheduler is not None and len(plan.records) > 1:
+        raise StudyError(
+            f"--scheduler {options.scheduler} compares all trials with each other: give one study at a time"
+        )
     store.check_writable()
+    events = None
+    if options.tensorboard:
+        from study.tensorboard import EventFiles
+
+        events = EventFiles(store, plan.records)
     if not plan.pending:
         plan.begin(store)
-        return Outcome()
-    return run_plan(plan, store, data_folder, options, console)
+        outcome = Outcome()
+    else:
+        on_finished = events.write if events else lambda key: None
+        outcome = run_plan(plan, store, data_folder, options, console, on_finished)
+    if events:
+        for key in plan.stored:
+            events.write(key)
+    return outcome
 
 
 def artifacts(store: TrialStore, name: str) -> Artifacts | None:
@@ -51,7 +70,7 @@ def artifacts(store: TrialStore, name: str) -> Artifacts | None:
     from analysis import results, tables
 
     found = results.load(store, [name])
-    if not found.of(name).status.isin(["finished", "diverged"]).any():
+    if not found.of(name).status.isin(results.ENDED).any():
         return None
     table = tables.arm_table(found, name)
     csv = tables.save(table, store.root / "tables", name)
@@ -61,7 +80,7 @@ def artifacts(store: TrialStore, name: str) -> Artifacts | None:
         from analysis import figures
 
         paths = figures.save(figures.draw_training_curves(found, name), store.root / "figures", name)
-    return Artifacts(table, csv, paths)
+    return Artifacts(table, csv, paths, found.problems)
 
 
 def counts(store: TrialStore, studies: list[str]) -> list[dict[str, Any]]:
@@ -77,7 +96,7 @@ def counts(store: TrialStore, studies: list[str]) -> list[dict[str, Any]]:
         of = {
             "finished": len(keys & finished),
             "stopped": len(keys & stopped),
-            "begun": len(keys & begun - stopped),
+            "begun": len(keys & begun - stopped - finished),
         }
         rows.append({"study": name, "trials": len(keys), **of, "missing": len(keys) - sum(of.values())})
     return rows
@@ -115,8 +134,11 @@ def run(
     named = [of if of.name else of.called(slug(of.title)) for of in loaded]
     store = open_store(storage)
     folder = data.default_folder() if data_dir is None else Path(data_dir)
-    plan = make_plan(named, seeds, store, folder, overrides, fresh)
-    outcome = tune(plan, store, folder, options or Options(), Console(stderr=True, quiet=not progress))
+    options = options or Options()
+    plan = make_plan(
+        named, seeds, store, folder, overrides, fresh, keep_stopped=options.scheduler is not None
+    )
+    outcome = tune(plan, store, folder, options, Console(stderr=True, quiet=not progress))
     if outcome.interrupted:
         raise KeyboardInterrupt
     if outcome.failed:

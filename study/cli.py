@@ -208,6 +208,7 @@ def _planned(
 
 
 def _stopped() -> None:
-    command = shlex.join(["study", *sys.argv[1:]])
+    # --fresh would forget what was trained.
+    command = shlex.join(["study", *(word for word in sys.argv[1:] if word != "--fresh")])
     typer.echo(f"Stopped; what was trained is kept. To continue: {command}", err=True)
     raise typer.Exit(INTERRUPTED)

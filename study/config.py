@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -96,13 +96,15 @@ class TrialConfig(BaseModel):
             raise StudyError(*(f"{where}{mistake}" for mistake in mistakes_in(error, cls))) from None
 
 
-CHOICES: dict[str, tuple[str, ...]] = {
-    "dataset": get_args(DatasetName),
-    "model": get_args(ModelName),
-    "loss": get_args(TrialConfig.model_fields["loss"].annotation),
-    "optimizer": get_args(OptimizerName),
-    "precision": get_args(TrialConfig.model_fields["precision"].annotation),
-}
+def _choices(model: type[BaseModel]) -> dict[str, tuple[str, ...]]:
+    """The words that each field of a few allowed words may have; a union's come from its Literal."""
+    found = {}
+    for name, field in model.model_fields.items():
+        kinds = [field.annotation, *get_args(field.annotation)]
+        words = [get_args(kind) for kind in kinds if get_origin(kind) is Literal]
+        if words:
+            found[name] = words[0]
+    return found
 
 
 def mistakes_in(error: ValidationError, model: type[BaseModel]) -> list[str]:
@@ -117,11 +119,10 @@ def mistakes_in(error: ValidationError, model: type[BaseModel]) -> list[str]:
             lines[field] = f"unknown field {field!r}{did_you_mean(field, model.model_fields)}"
         elif item["type"] == "missing":
             lines[field] = f"{field}: is required"
-        elif field in CHOICES and model is TrialConfig:
-            allowed = ", ".join(CHOICES[field])
+        elif field in (choices := _choices(model)):
             plugin = " or 'package.module:function'" if field in ("dataset", "model") else ""
-            near = did_you_mean(value, CHOICES[field]) if isinstance(value, str) else ""
-            lines[field] = f"{field} = {value!r}: allowed are {allowed}{plugin}{near}"
+            near = did_you_mean(value, choices[field]) if isinstance(value, str) else ""
+            lines[field] = f"{field} = {value!r}: allowed are {', '.join(choices[field])}{plugin}{near}"
         else:
             path = ".".join(map(str, item["loc"]))
             said = item["msg"].removeprefix("Input ").removeprefix("Value error, ")

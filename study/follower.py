@@ -13,7 +13,9 @@ from study.store import TrialStore
 
 
 class Follower(tune.Callback):  # type: ignore[misc]
-    """Tune's callback. `failed` maps a key to the trial, its last line, and where the traceback lies."""
+    """Tune's callback. `failed` maps a key to the trial, its last line, and where the traceback lies;
+    `stopped` are the keys of those that a scheduler stopped early.
+    """
 
     def __init__(
         self,
@@ -29,6 +31,7 @@ class Follower(tune.Callback):  # type: ignore[misc]
         self._attempts = attempts
         self._on_finished = on_finished
         self.failed: dict[str, tuple[Trial, str, str]] = {}
+        self.stopped: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its callbacks into a snapshot that is never restored from.
@@ -50,6 +53,7 @@ class Follower(tune.Callback):  # type: ignore[misc]
             self._store.save_stopped(
                 ours.key, {name: last[name] for name in ("iteration", "iterations", "recent_accuracy")}
             )
+            self.stopped.add(ours.key)
             self._progress.stopped(ours, last)
         elif ours.key not in self.failed:
             self._on_finished(ours.key)

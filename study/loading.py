@@ -66,7 +66,7 @@ def load(file_or_name: str | Path) -> Study:
     if not isinstance(study, Study):
         found = "has no STUDY" if study is None else f"has a STUDY that is a {type(study).__name__}"
         raise StudyError(f"{path} {found}.", "A study file defines STUDY = Study(title=..., ...).")
-    return study.called(path.stem, _question(namespace.get("__doc__")))
+    return study.called(path.stem, _question(namespace.get("__doc__")), str(file_or_name))
 
 
 def _find(file_or_name: str) -> Path:

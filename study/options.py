@@ -35,7 +35,7 @@ Storage = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-HOW = "How to run (changes no result)"
+HOW = "How to run"
 Address = Annotated[
     str | None,
     typer.Option(help="Address of a running Ray cluster; starts one here without it.", rich_help_panel=HOW),

@@ -10,6 +10,7 @@ from typing import Any
 from study import data
 from study.config import StudyError, TrialConfig
 from study.key import trial_key
+from study.provenance import versions
 from study.spec import Study
 from study.store import TrialStore, keys_of
 
@@ -49,8 +50,8 @@ class Plan:
         """Record the studies in the store, and forget what `fresh` wants trained again."""
         for record in self.records:
             store.save_study(record)
-        for trial in self.pending if self.fresh else ():
-            store.remove(trial.key)
+        for trial in self.pending:
+            store.remove(trial.key) if self.fresh else store.forget_stopped(trial.key)
 
     @property
     def occurrences(self) -> int:
@@ -117,6 +118,7 @@ def _record(
     """studies/<name>.json: what analysis needs to know of a study."""
     return {
         "name": study.name,
+        "source": study.source,
         "title": study.title,
         "figure": study.figure,
         "question": study.question,
@@ -126,6 +128,7 @@ def _record(
         "arms": arms,
         "fixed": {**study.fixed, **overrides},
         "overrides": overrides,
+        "versions": versions(),
         "published": study.published,
         "claims": [claim.model_dump(mode="json") for claim in study.claims],
     }

@@ -6,12 +6,14 @@ or installed. Like study files they are code: name only what you would run.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from study.config import StudyError
@@ -46,18 +48,54 @@ def resolve(name: str) -> Callable[..., Any]:
 
 
 def source_sha256(name: str) -> str:
-    """sha256 (hex) of the plug-in's module, so that an edited network is another trial."""
-    resolve(name)
-    module = sys.modules[name.partition(":")[0]]
-    if module.__file__ is None:
-        raise StudyError(f"plug-in {name!r}: its module has no source file")
-    return hashlib.sha256(Path(module.__file__).read_bytes()).hexdigest()
+    """sha256 (hex) of the plug-in's source and what it imports from beside it; edited, another trial."""
+    digest = hashlib.sha256()
+    for module in _own_modules(name):
+        digest.update(module.__name__.encode() + b"\0" + _source(module).read_bytes())
+    return digest.hexdigest()
 
 
 def by_value(name: str) -> Callable[..., Any]:
-    """The function, made to travel to Ray's workers with the whole of its module's definitions."""
+    """The function, made to travel to Ray's workers with the definitions of its own modules."""
     from ray import cloudpickle
 
     function = resolve(name)
-    cloudpickle.register_pickle_by_value(sys.modules[name.partition(":")[0]])
+    for module in _own_modules(name):
+        cloudpickle.register_pickle_by_value(module)
     return function
+
+
+def _own_modules(name: str) -> list[ModuleType]:
+    """The plug-in's module and those that it imports, directly or not, from its folder; sorted by name."""
+    resolve(name)
+    first = sys.modules[name.partition(":")[0]]
+    # A package's modules may lie in the folders of its sub-packages.
+    folder = _source(first).parents[first.__name__.count(".")]
+    found: dict[str, ModuleType] = {}
+    unread = [first]
+    while unread:
+        module = unread.pop()
+        found[module.__name__] = module
+        for imported in _imports(module):
+            source = getattr(sys.modules.get(imported), "__file__", None)
+            if imported not in found and source and Path(source).is_relative_to(folder):
+                unread.append(sys.modules[imported])
+    return [found[module] for module in sorted(found)]
+
+
+def _imports(module: ModuleType) -> Iterator[str]:
+    """Every name that the module's source may import a module by."""
+    package = module.__package__ or ""
+    for node in ast.walk(ast.parse(_source(module).read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            yield base
+            yield from (f"{base}.{name.name}" for name in node.names)
+
+
+def _source(module: ModuleType) -> Path:
+    if module.__file__ is None:
+        raise StudyError(f"plug-in module {module.__name__!r} has no source file")
+    return Path(module.__file__)

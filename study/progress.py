@@ -30,6 +30,7 @@ class Progress:
         self._running: dict[str, tuple[Trial, dict[str, Any]]] = {}
         self._shares: dict[str, float] = {}
         self._already: dict[str, float] = {}
+        self._over: set[str] = set()
         self._said: set[tuple[str, str]] = set()
 
     def __enter__(self) -> Progress:
@@ -75,7 +76,7 @@ class Progress:
 
     def _end(self, trial: Trial) -> None:
         self._running.pop(trial.key, None)
-        self._shares[trial.key] = 1.0
+        self._over.add(trial.key)  # what may be left of it will not be done
         self._ended += 1
 
     def _line(self, trial: Trial, result: dict[str, Any]) -> Text:
@@ -93,7 +94,8 @@ class Progress:
         done = sum(
             self._work[key] * (share - self._already.get(key, 0.0)) for key, share in self._shares.items()
         )
-        left = sum(work * (1 - self._shares.get(key, 0.0)) for key, work in self._work.items())
+        open_work = ((key, work) for key, work in self._work.items() if key not in self._over)
+        left = sum(work * (1 - self._shares.get(key, 0.0)) for key, work in open_work)
         return (time.monotonic() - self._started) * left / done if done > 0 else None
 
 

@@ -89,6 +89,7 @@ class StudyRecord(Record):
     """studies/<name>.json: everything that analysis needs to know of a study besides its trials."""
 
     name: str
+    source: str
     title: str
     figure: int | None
     question: str
@@ -98,5 +99,6 @@ class StudyRecord(Record):
     arms: list[ArmRecord] = Field(min_length=1)
     fixed: dict[str, Any]
     overrides: dict[str, Any]
+    versions: dict[str, str]
     published: dict[str, dict[str, float]]
     claims: list[Claim]

@@ -24,6 +24,8 @@ def results(store: TrialStore, names: list[str], json_wanted: bool) -> None:
     shown = []
     for name in names:
         made = api.artifacts(store, name)
+        for problem in made.problems if made else ():
+            typer.echo(f"skipped: {problem}\n  remove it to have that trial trained again", err=True)
         if made is None:
             continue
         record = store.study(name)

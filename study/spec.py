@@ -64,6 +64,7 @@ class Study(BaseModel):
     reference: str = ""
     name: str = ""
     question: str = ""
+    source: str = ""
 
     def __init__(self, **fields: Any) -> None:
         try:
@@ -235,6 +236,7 @@ class Study(BaseModel):
         config = TrialConfig.checked(f"{self.name}: arm {arm.label!r}: ", **fields)
         return [config.model_copy(update={"seed": seed}) for seed in range(seeds)]
 
-    def called(self, name: str, question: str = "") -> Study:
-        """The same study under this name (a study file's stem)."""
-        return self.model_copy(update={"name": name, "question": self.question or question})
+    def called(self, name: str, question: str = "", source: str = "") -> Study:
+        """The same study under this name (a study file's stem); `source` is how `study tune` is given it."""
+        question = self.question or question
+        return self.model_copy(update={"name": name, "question": question, "source": source or name})

@@ -57,6 +57,10 @@ class TrialStore:
             usable = self.root.is_dir() or not self.root.exists()
         except OSError as error:
             raise StudyError(f"storage {root}: {error}") from None
+        except ImportError as error:
+            raise StudyError(
+                f"storage {root}: {error}", "pip install 'study[cluster]' brings S3 and Google's storage."
+            ) from None
         if not usable:
             raise StudyError(f"storage {root} is a file, not a folder.", "Name another with --storage.")
 
@@ -64,9 +68,12 @@ class TrialStore:
         """Raises StudyError where the storage can't be written."""
         probe = self.root / f".write-test-{uuid.uuid4().hex}"
         try:
+            new = not self.root.exists()
             self.root.mkdir(parents=True, exist_ok=True)
             probe.write_bytes(b"")
             probe.unlink()
+            if new and self.root.protocol in ("", "file"):
+                self.root.rmdir()  # the request may still turn out to be wrong
         except OSError as error:
             raise StudyError(
                 f"storage {self.root} can't be written: {error.strerror or error}",
@@ -93,6 +100,10 @@ class TrialStore:
         """Record that a scheduler stopped the trial; it is not finished, and its checkpoint stays."""
         self._write(self._trial(key) / "stopped.json", _json(why))
 
+    def forget_stopped(self, key: str) -> None:
+        """The trial goes on."""
+        self._remove(self._trial(key) / "stopped.json")
+
     def result(self, key: str) -> dict[str, Any]:
         """The trial's result. Raises Damaged, also where it is missing or incomplete."""
         return _read(self._trial(key) / "result.json", RESULT)
@@ -111,13 +122,15 @@ class TrialStore:
         pq.write_table(pa.table(curve), buffer)
         self._write(self._trial(key) / "curve.parquet", buffer.getvalue())
         self._write(self._trial(key) / "result.json", _json({"key": key, **result}))
-        for leftover in ("checkpoint.pt", "stopped.json", "error.txt"):
-            self._remove(self._trial(key) / leftover)
+        for path in self._trial(key).iterdir():  # what a killed process left half written, too
+            if path.name not in ("curve.parquet", "result.json"):
+                self._remove(path)
 
     def remove(self, key: str) -> None:
         """Forget a trial; the result goes first, so that half a removal is an unfinished trial."""
-        for name in ("result.json", "checkpoint.pt", "curve.parquet", "stopped.json", "error.txt"):
-            self._remove(self._trial(key) / name)
+        self._remove(self._trial(key) / "result.json")
+        for path in [*self._trial(key).glob("*")]:
+            self._remove(path)
 
     def save_checkpoint(self, key: str, state: bytes) -> None:
         """Keep an unfinished trial's state, in place of an older one."""

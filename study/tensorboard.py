@@ -34,15 +34,15 @@ class EventFiles:
     def write(self, key: str) -> None:
         """Per iteration loss and accuracy, per epoch test accuracy, and the hyperparameters.
 
-        Where the event files are there already, they stay.
+        Where this trial's event files are there already, they stay; another's are replaced.
         """
         for folder in self._folders[key]:
-            if folder.exists():
+            whose = folder / "trial.txt"
+            if whose.is_file() and whose.read_text() == key:
                 continue
-            partial = folder.with_name(f".{folder.name}.partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            self._write(key, partial)
-            partial.rename(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            self._write(key, folder)
+            whose.write_text(key)  # last: without it the folder is written anew
 
     def _write(self, key: str, folder: Path) -> None:
         result, curve = self._store.result(key), self._store.curve(key).to_pydict()

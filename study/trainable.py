@@ -24,8 +24,7 @@ from study.store import Damaged, TrialStore
 from study.training import Training
 
 REPORT_SECONDS = 1.0
-# A checkpoint is due when this time has passed, and never costs more than 1/20 of the time.
-CHECKPOINT_SECONDS = 10.0
+# Saving never costs more than 1/20 of the time.
 CHECKPOINT_COST_RATIO = 20
 # The fields of a last report that schedulers and the follower read, where there is nothing to train.
 AT_END = {"done": True, "whole": True, "percent": 100.0, "recent_accuracy": float("nan")}
@@ -82,6 +81,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         """Train for about a second; called by Tune until the result says `done`."""
         try:
             return self._advance()
+        except torch.AcceleratorError:
+            raise  # the process has lost its GPU: Tune replaces it
         except Exception as error:
             where = self._store.save_error(self._trial.key, traceback.format_exc())
             last_line = traceback.format_exception_only(error)[-1].strip()
@@ -141,7 +142,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
 
     @staticmethod
     def _images_per_second(training: Training) -> float:
-        return training.iteration * training.config.batch_size / training.seconds
+        return training.images / training.seconds
 
     def _checkpoint_due(self) -> bool:
         pause = max(self._checkpoint_seconds, CHECKPOINT_COST_RATIO * self._save_cost)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -88,8 +89,9 @@ class Training:
         """Train up to `steps` minibatches, not past the end of an epoch, and return how many.
 
         Their losses and accuracies are appended to `train_loss` and `train_accuracy`; at an epoch's end
-        the test set is evaluated into `epochs`. A loss that is not finite ends the trial as diverged:
-        its curve ends with that iteration, however the steps were divided into runs.
+        the test set is evaluated into `epochs`. A loss that is not finite, in training or on the test set,
+        ends the trial as diverged: its curve ends with that iteration, however the steps were divided into
+        runs.
         """
         started = time.perf_counter()
         epoch, first = divmod(self.iteration, self.iterations_per_epoch)
@@ -116,9 +118,18 @@ class Training:
             self.train_accuracy = self.train_accuracy[: self.iteration]
         elif evaluated:
             measured = {name: value.item() for name, value in evaluated.items()}
-            self.epochs.append(Epoch(epoch + 1, **measured))
+            # The epoch's last update may be the one that breaks the weights.
+            self.diverged = not math.isfinite(measured["test_loss"])
+            if not self.diverged:
+                self.epochs.append(Epoch(epoch + 1, **measured))
         self.seconds += time.perf_counter() - started
         return steps
+
+    @property
+    def images(self) -> int:
+        """How many images it was trained on so far; an epoch's last batch may be short."""
+        epochs, batches = divmod(self.iteration, self.iterations_per_epoch)
+        return epochs * len(self._labels) + min(batches * self.config.batch_size, len(self._labels))
 
     def recent_accuracy(self) -> float:
         """Mean training accuracy over the last tenth of the iterations so far."""

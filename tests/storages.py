@@ -24,14 +24,17 @@ PROVENANCE = {
 }
 RECORD = {
     "name": "width",
+    "source": "search_spaces/width.py",
     "title": "Width & 50 %",
     "figure": 10,
     "question": "Does width matter?",
     "varies": "width",
     "fixed": {},
     "overrides": {"epochs": 1},
+    "versions": {"study": "0.1.0"},
 }
-# A trial's test accuracy; None is a trial that is not finished, "diverged" one that diverged.
+# A trial's test accuracy; None is a trial that is not finished, "diverged" one that diverged, "stopped" one
+# that a scheduler stopped.
 Accuracy = float | None | str
 
 
@@ -41,6 +44,7 @@ def made_storage(
     curves: Mapping[str, Sequence[Sequence[float]]] | None = None,
     claims: Sequence[Claim] = (),
     published: Mapping[str, Mapping[str, float]] | None = None,
+    epochs: int = 1,
     **changes: Any,
 ) -> TrialStore:
     """A storage with one study, `width`, of these test accuracies by arm and seed.
@@ -55,8 +59,10 @@ def made_storage(
         arms.append({"label": arm, "overrides": {}, "candidates": [{"overrides": {}, "keys": keys}]})
         for seed, of_seed in enumerate(of_seeds):
             curve = curves[arm][seed] if curves else np.array([0.1, 0.2, 0.3, 0.4]) + seed / 100
-            if of_seed is not None:
-                write_trial(store, keys[seed], seed, of_seed, np.asarray(curve))
+            if of_seed == "stopped":
+                store.save_stopped(keys[seed], {"iteration": 1})
+            elif of_seed is not None:
+                write_trial(store, keys[seed], seed, of_seed, np.asarray(curve), epochs)
     record = {
         **RECORD,
         "arms": arms,
@@ -69,13 +75,18 @@ def made_storage(
 
 
 def write_trial(
-    store: TrialStore, key: str, seed: int, accuracy: Accuracy, train_accuracy: np.ndarray[Any, Any]
+    store: TrialStore,
+    key: str,
+    seed: int,
+    accuracy: Accuracy,
+    train_accuracy: np.ndarray[Any, Any],
+    epochs: int = 1,
 ) -> None:
-    """A finished trial of one epoch."""
+    """A trial that ended, its iterations divided into so many epochs."""
     n = len(train_accuracy)
     curve = {
         "iteration": np.arange(1, n + 1),
-        "epoch": np.ones(n, int),
+        "epoch": 1 + np.arange(n) * epochs // n,
         "train_loss": np.linspace(4, 1, n, dtype=np.float32),
         "train_accuracy": train_accuracy.astype(np.float32),
     }

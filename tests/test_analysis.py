@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from storages import made_storage
+from storages import Accuracy, made_storage
 
 from analysis import load
+from analysis.comparison import from_reference
 from analysis.figures import draw_effects, draw_training_curves, effects, save, training_curves
 from analysis.measures import smoothing_window
 from analysis.tables import arm_table, as_shown, notes
@@ -92,3 +93,46 @@ def test_a_damaged_curve_or_study_is_named_and_left_out(storage: TrialStore) -> 
     assert "foreign.json" in results.problems[0]
     assert set(results.curves(["12-0", "12-1"]).key) == {"12-1"}
     assert "12-0" in results.problems[1]
+
+
+def test_an_arm_with_a_seed_stopped_early_has_no_mean(tmp_path: Path) -> None:
+    store = made_storage(tmp_path, {"12": (0.95, 0.96), "25": (0.97, "stopped")})
+    table = arm_table(load(store), "width").set_index("arm")
+    assert table.n.to_dict() == {"12": 2, "25": 1}
+    assert table.stopped.to_dict() == {"12": 0, "25": 1}
+    assert table.test_accuracy.isna().to_dict() == {"12": False, "25": True}
+    assert "no fair sample" in " ".join(notes(table))
+
+
+def test_an_arm_with_a_diverged_seed_has_no_difference(tmp_path: Path) -> None:
+    store = made_storage(tmp_path, {"12": (0.95, 0.96), "25": (0.97, "diverged"), "50": (0.97, 0.99)})
+    table = from_reference(load(store), "width").set_index("arm")
+    assert table.difference["50"] == pytest.approx(2.5)
+    assert table.p_holm["50"] == table.p["50"]  # the only comparison
+    assert table.loc[["12", "25"], ["difference", "half_width", "p", "p_holm"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("second", "selected", "pending"),
+    [
+        ((0.99, 0.99), "lr=0.2", 0),
+        ((0.5, 0.5), "lr=0.1", 0),
+        ((0.99, None), "lr=0.1", 1),  # not yet in the race
+        ((0.99, "stopped"), "lr=0.1", 0),  # out of it
+        ((0.99, "diverged"), "lr=0.1", 0),  # counts as 0
+    ],
+)
+def test_selection_is_among_candidates_whose_seeds_have_ended(
+    tmp_path: Path, second: tuple[Accuracy, Accuracy], selected: str, pending: int
+) -> None:
+    # Both candidates of one arm, their validation accuracy being their test accuracy.
+    store = made_storage(tmp_path, {"first": (0.9, 0.9), "second": second})
+    record = store.study("width")
+    for arm, lr in zip(record["arms"], (0.1, 0.2), strict=True):
+        arm["candidates"][0]["overrides"] = {"lr": lr}
+    record["arms"] = [{**record["arms"][0], "candidates": [arm["candidates"][0] for arm in record["arms"]]}]
+    store.save_study(record)
+    results = load(store)
+    results.trials["validation_accuracy"] = results.trials.test_accuracy
+    assert set(results.of("width").tuned) == {selected}
+    assert arm_table(results, "width").pending.tolist() == [pending]

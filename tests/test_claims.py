@@ -62,12 +62,22 @@ def judged(
         (claims.above(TEST, ".", "a", "b"), {"a": HIGH, "b": UNSURE}, "undecided"),
         (claims.above(TEST, ".", "a", "b"), {"a": HIGH, "b": ["diverged"] * 3}, "reproduced"),
         (claims.above(TEST, ".", "a", "b"), {"a": HIGH, "b": (0.95, None, None)}, "undecided"),
+        (claims.above(TEST, ".", "a", "b", margin=0.5), {"a": HIGH, "b": MIDDLE}, "reproduced"),
+        (claims.above(TEST, ".", "a", "b", margin=1.5), {"a": HIGH, "b": MIDDLE}, "contradicted"),
+        (claims.below(TEST, ".", "a", "b", "c"), {"a": LOW, "b": MIDDLE, "c": HIGH}, "reproduced"),
+        (claims.below(TEST, ".", "b", "a", "c"), {"a": LOW, "b": MIDDLE, "c": HIGH}, "contradicted"),
+        # What is left of an arm that a scheduler thinned out is no fair sample of it.
+        (claims.above(TEST, ".", "a", "b"), {"a": (*HIGH, "stopped"), "b": (*LOW, 0.95)}, "undecided"),
+        # Seeds that agree exactly are no proof of a difference.
+        (claims.above(TEST, ".", "a", "b"), {"a": (0.97, 0.96), "b": (0.96, 0.95)}, "undecided"),
+        (claims.equivalent(TEST, "."), {"a": ["diverged"] * 3, "b": ["diverged"] * 3}, "undecided"),
         (claims.equivalent(TEST, ".", margin=1.5), {"a": MIDDLE, "b": HIGH}, "reproduced"),
         (claims.equivalent(TEST, ".", margin=1.5), {"a": LOW, "b": HIGH}, "contradicted"),
         (claims.equivalent(TEST, ".", margin=1.5), {"a": HIGH, "b": UNSURE}, "undecided"),
         (claims.collapsed(".", "a"), {"a": [ONE_CLASS] * 3, "b": HIGH}, "reproduced"),
         (claims.collapsed(".", "b"), {"a": [ONE_CLASS] * 3, "b": HIGH}, "contradicted"),
         (claims.collapsed(".", "a"), {"a": [ONE_CLASS, ONE_CLASS, 0.1136], "b": HIGH}, "undecided"),
+        (claims.collapsed(".", "a"), {"a": [ONE_CLASS, ONE_CLASS, "diverged"], "b": HIGH}, "undecided"),
     ],
 )
 def test_claims_about_test_accuracy(
@@ -84,6 +94,11 @@ def test_claims_about_test_accuracy(
         (claims.higher_at_same_iteration(".", "a", "b", iterations=5), SLOWLY, RISES, "contradicted"),
         (claims.slower_at_first(".", "a", "b", iterations=5), SLOWLY, RISES, "reproduced"),
         (claims.slower_at_first(".", "a", "b", iterations=5), RISES, SLOWLY, "contradicted"),
+        (claims.decreasing("train_accuracy", ".", iterations=5), RISES, SLOWLY, "reproduced"),
+        (claims.equivalent("train_accuracy", ".", iterations=5, margin=9), RISES, SLOWLY, "reproduced"),
+        (claims.equivalent("train_accuracy", ".", iterations=5, margin=1), RISES, SLOWLY, "contradicted"),
+        # An arm with fewer iterations: the same ones are compared.
+        (claims.slower_at_first(".", "a", "b", iterations=30), SLOWLY, RISES[:2], "reproduced"),
         (claims.less_stable(".", "a", "b"), SHAKY, RISES, "reproduced"),
         (claims.less_stable(".", "a", "b"), RISES, SHAKY, "contradicted"),
         (claims.saturated(".", "a"), RISES, RISES, "reproduced"),
@@ -115,6 +130,25 @@ def test_claims_about_published_values(
     tmp_path: Path, published: dict[str, dict[str, float]], verdict: str
 ) -> None:
     found = judged(tmp_path, claims.about_published("."), ANY, published=published)
+    assert found.verdict == verdict, found.numbers
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [
+        (claims.higher_at_same_iteration(".", "a", "b", iterations=5), "reproduced"),
+        (claims.drops(".", "b"), "contradicted"),
+        (claims.drops(".", "c"), "reproduced"),
+        (claims.saturated(".", "b"), "reproduced"),
+        (claims.increasing("train_accuracy", ".", "c", "a"), "reproduced"),
+    ],
+)
+def test_the_start_is_that_of_the_first_epoch_and_the_end_that_of_the_last(
+    tmp_path: Path, claim: Claim, verdict: str
+) -> None:
+    curves = {"a": with_seeds(RISES), "b": with_seeds(SLOWLY), "c": with_seeds(DROPS)}
+    store = made_storage(tmp_path, dict.fromkeys(curves, HIGH), curves, [claim], epochs=2)
+    (found,) = verdicts(load(store), "width")
     assert found.verdict == verdict, found.numbers
 
 

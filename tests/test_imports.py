@@ -13,14 +13,16 @@ ROOT = Path(__file__).parents[1]
 
 # A module may import those of the lines above its own.
 LAYERS = [
-    {"config", "claims"},
-    {"domains", "plugins", "records"},
+    {"config"},
+    {"claims", "domains", "plugins"},
+    {"records"},
     {"store"},
-    {"spec", "key", "data"},
-    {"loading", "plan", "models", "provenance", "resources", "tensorboard"},
+    {"spec", "key", "data", "provenance"},
+    {"loading", "plan", "models", "resources", "tensorboard"},
     {"recipe", "progress"},
     {"training", "follower"},
     {"trainable"},
+    {"prepare", "ray_session"},
     {"runner"},
     {"api"},
     {"show", "options"},
@@ -30,7 +32,7 @@ LAYERS = [
     {"__main__"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
-KNOW_RAY = {"trainable", "follower", "runner", "plugins"}
+KNOW_RAY = {"trainable", "follower", "runner", "ray_session", "plugins"}
 KNOW_TORCH = {"data", "models", "recipe", "training", "trainable", "resources", "provenance"}
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 from torch import nn
 
 from study import StudyError, TrialConfig, models
-from study.config import CHOICES
+from study.config import ModelName
 from study.data import Dataset
+from study.plugins import source_sha256
 from study.training import Training
 
 
-@pytest.mark.parametrize("name", CHOICES["model"])
+@pytest.mark.parametrize("name", get_args(ModelName))
 def test_a_network_gives_ten_logits_per_image(name: str) -> None:
     config = TrialConfig(model=name)
     network = models.network(name)(config).eval()
@@ -120,3 +122,18 @@ def test_a_users_own_network_is_counted(plugin_folder: Path) -> None:
 def test_a_plugin_that_does_not_fit_is_refused(plugin_folder: Path, name: str, said: str) -> None:
     with pytest.raises(StudyError, match=said):
         models.cost(TrialConfig(model=name))
+
+
+def test_an_edit_of_what_a_plugin_imports_makes_another_trial(plugin_folder: Path) -> None:
+    (plugin_folder / "net_parts").mkdir()
+    (plugin_folder / "net_parts/__init__.py").write_text("")
+    (plugin_folder / "net_parts/layers.py").write_text("import json\nUNITS = 10\n")
+    (plugin_folder / "own_net.py").write_text(
+        "from torch import nn\nfrom net_parts.layers import UNITS\n"
+        "def build(config):\n    return nn.Sequential(nn.Flatten(), nn.Linear(784, UNITS))\n"
+    )
+    before = source_sha256("own_net:build")
+    (plugin_folder / "unrelated.py").write_text("x = 1")
+    assert source_sha256("own_net:build") == before
+    (plugin_folder / "net_parts/layers.py").write_text("import json\nUNITS = 5 + 5\n")
+    assert source_sha256("own_net:build") != before

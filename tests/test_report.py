@@ -22,6 +22,7 @@ from storages import made_storage
 
 from analysis import load
 from analysis.report import write
+from analysis.results import last_epochs
 from study.claims import about_published, increasing
 
 ACCURACY = {"12 & more": (0.95, 0.96, 0.97), "25_%": (0.97, 0.98, 0.995), "100": (0.98, 0.99, None)}
@@ -62,7 +63,7 @@ def test_what_is_pending_or_damaged_is_said(out: Path, name: str) -> None:
     assert "8 trials, 1 more pending" in text
     assert "Pending: 1 of its trials" in text
     assert "trials/damaged/result.json" in text
-    assert "study tune width --seeds 3 --set epochs=1" in text
+    assert "study tune search_spaces/width.py --seeds 3 --set epochs=1" in text
 
 
 def test_a_study_without_a_finished_trial_is_pending(tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_numbers_in_tables_agree_with_the_files_recomputed(out: Path) -> None:
     independent = scipy.stats.ttest_rel(second, first)
     assert table.difference["25_%"] == pytest.approx((second - first).mean())
     assert table.p["25_%"] == pytest.approx(independent.pvalue)
-    curves = load(out.parent / "results").last_epochs(["25_%-1"])
+    curves = last_epochs(load(out.parent / "results").curves(["25_%-1"]))
     raw = pq.read_table(trials / "25_%-1/curve.parquet").column("train_accuracy").to_numpy()
     assert curves["25_%-1"].tolist() == raw.astype(float).tolist()
 

@@ -135,6 +135,14 @@ def test_seeds_differ_in_their_weights(digits: Dataset) -> None:
     assert first != second
 
 
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_an_epochs_last_update_can_be_the_one_that_diverges(digits: Dataset, epochs: int) -> None:
+    training = trained(config(lr=1e30, momentum=0.0, batch_size=2000, epochs=epochs), digits)
+    assert training.diverged
+    assert training.epochs == []
+    assert (training.iteration, training.weights_sha256()) == (1, None)
+
+
 @pytest.mark.parametrize("steps", [1, 4, 1000])
 def test_divergence_is_a_result_that_does_not_depend_on_when_it_is_noticed(
     steps: int, digits: Dataset

@@ -1,0 +1,80 @@
+"""Ray for the time of a run: started or joined, quiet, and left as it was."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+from study.config import StudyError
+from study.resources import Node
+
+# Before Ray is imported: no per-trial CSV/JSON/TensorBoard files, no usage reports, no warnings that
+# concern Ray's own defaults rather than the study.
+QUIET = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the newer one prints its tables even with verbose=0
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Tune's actors have an environment of their own and can't take over the workers that Ray starts first.
+    "RAY_prestart_worker_first_driver": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+@contextlib.contextmanager
+def ray_session(address: str | None) -> Iterator[list[Node]]:
+    """Ray, started or joined for this run; gives the cluster's nodes.
+
+    Meanwhile SIGTERM (a job that is stopped) and SIGHUP (a terminal that is closed) do what Ctrl-C does.
+    Raises StudyError where no cluster answers at the address.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    already = ray.is_initialized()
+    if not already:
+        try:
+            ray.init(
+                address=address or "local",
+                include_dashboard=False if address is None else None,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+            )
+        except ConnectionError as error:
+            raise StudyError(f"No Ray cluster answers at {address}: {str(error).splitlines()[0]}") from None
+    try:
+        with _stop_signals():
+            yield [
+                Node(node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0))
+                for node in ray.nodes()
+                if node["Alive"]
+            ]
+    finally:
+        if not already:
+            ray.shutdown()
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[None]:
+    """Entered after ray.init, which handles SIGTERM its own way; left with the handlers as they were.
+
+    Tune takes SIGINT and SIGUSR1 for its time and does not give them back.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kinds = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1)
+    before = {kind: signal.getsignal(kind) for kind in kinds}
+    for kind in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(kind, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

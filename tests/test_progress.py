@@ -1,0 +1,67 @@
+"""What the terminal shows: a line per trial that ends, and an honest time left."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from study import TrialConfig
+from study.plan import Trial
+from study.progress import Progress
+
+TRIALS = [Trial(str(i), TrialConfig(seed=i), "width", "12") for i in range(4)]
+
+
+def report(iteration: int, **changes: Any) -> dict[str, Any]:
+    """A report of TrialTrainable.step, of a trial of 100 iterations."""
+    whole = iteration == 100
+    of = {"iteration": iteration, "iterations": 100, "whole": whole, "notes": [], "images_per_second": 10.0}
+    return {**of, "diverged": False, "test_accuracy": 0.97, **changes}
+
+
+@pytest.fixture
+def progress(monkeypatch: pytest.MonkeyPatch) -> Progress:
+    clock = iter(range(0, 10_000, 10))  # ten seconds pass between one look and the next
+    monkeypatch.setattr("study.progress.time.monotonic", lambda: float(next(clock)))
+    return Progress(Console(file=io.StringIO(), width=100), TRIALS, {trial.key: 1.0 for trial in TRIALS})
+
+
+def printed(progress: Progress) -> list[str]:
+    file = progress.console.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue().splitlines()
+
+
+def test_time_left_follows_the_work_that_is_done(progress: Progress) -> None:
+    assert progress.seconds_left() is None
+    progress.report(TRIALS[0], report(50))
+    assert progress.seconds_left() == pytest.approx(10 * 3.5 / 0.5)
+
+
+def test_what_a_failed_trial_left_undone_does_not_count_as_done(progress: Progress) -> None:
+    progress.report(TRIALS[0], report(50))
+    progress.failed(TRIALS[0], "lost")
+    assert progress.seconds_left() == pytest.approx(10 * 3 / 0.5)
+
+
+def test_what_an_earlier_run_trained_took_none_of_this_ones_time(progress: Progress) -> None:
+    progress.report(TRIALS[0], report(50, notes=["continues at iteration 50"]))
+    progress.report(TRIALS[0], report(75, notes=["continues at iteration 50"]))
+    assert progress.seconds_left() == pytest.approx(10 * 3.25 / 0.25)
+    assert printed(progress) == ["width 12 seed 0: continues at iteration 50"]
+
+
+def test_a_line_for_each_trial_that_ends(progress: Progress) -> None:
+    progress.report(TRIALS[0], report(100))
+    progress.report(TRIALS[1], report(100, diverged=True))
+    progress.report(TRIALS[2], {"error": "ValueError: no"})
+    progress.stopped(TRIALS[3], report(30))
+    assert printed(progress) == [
+        "[1/4] width 12 seed 0: test accuracy 97.00%, 10 images/s",
+        "[2/4] width 12 seed 1: diverged at iteration 100, 10 images/s",
+        "[3/4] width 12 seed 2: failed: ValueError: no",
+        "[4/4] width 12 seed 3: stopped early at iteration 30 of 100",
+    ]
