@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from analysis import load, report
+from study.config import StudyError
 
 
 def main() -> None:
@@ -15,12 +16,15 @@ def main() -> None:
     words.add_argument("storage", help="folder or URL of the results")
     words.add_argument("--out", type=Path, default=Path("report"), help="folder to write (default: report)")
     given = words.parse_args()
-    results = load(given.storage)
-    for problem in results.problems:
-        print(f"skipped: {problem}", file=sys.stderr)
+    try:
+        results = load(given.storage)
+    except StudyError as error:
+        sys.exit(str(error))
     if not results.studies:
-        sys.exit(f"{given.storage} has no study.")
+        sys.exit("\n".join([f"{given.storage} has no study that can be read.", *results.problems]))
     print(report.write(results, given.out))
+    for problem in dict.fromkeys(results.problems):
+        print(f"skipped: {problem}", file=sys.stderr)
 
 
 if __name__ == "__main__":

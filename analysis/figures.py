@@ -26,6 +26,8 @@ METADATA = {
 }
 # Test accuracies that are further apart are drawn on a logarithmic scale of the error, in points.
 WIDE_RANGE = 15.0
+# With more arms than the style has colours, the lines differ.
+COLOURS, LINES = 8, ("-", "--", ":")
 
 
 def drawn(results: Results, study: str) -> pd.DataFrame:
@@ -80,12 +82,15 @@ def draw_training_curves(results: Results, study: str) -> Figure:
     with style.context(STYLE):
         figure, axes = _figure(record)
         for place, (arm, of_arm) in enumerate(curves.groupby("arm", sort=False)):
-            colour = f"C{place}"
+            colour = f"C{place % COLOURS}"
             axes.plot(of_arm.iteration, of_arm.raw * 100, color=colour, alpha=0.15, linewidth=0.5)
             axes.fill_between(
                 of_arm.iteration, of_arm.low * 100, of_arm.high * 100, color=colour, alpha=0.3, lw=0
             )
-            axes.plot(of_arm.iteration, of_arm["mean"] * 100, color=colour, label=str(arm))
+            # A label that begins with an underscore would be left out of the legend.
+            label = f" {arm}" if str(arm).startswith("_") else str(arm)
+            line = LINES[place // COLOURS % len(LINES)]
+            axes.plot(of_arm.iteration, of_arm["mean"] * 100, line, color=colour, label=label)
         last = " of the arm's last epoch" if shows_last_epoch(results, study) else ""
         axes.set(xlabel=f"iteration{last}", ylabel="training accuracy, %")
         axes.set_ylim(0, 101)

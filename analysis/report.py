@@ -76,11 +76,11 @@ def write(results: Results, out: Path, studies: Iterable[str] | None = None) -> 
         "summary": _summary(results, sections),
         "summary_table": _summary_table(sections),
         "made_with": _made_with(results.trials),
-        "problems": results.problems,
+        "problems": list(dict.fromkeys(results.problems)),
         "markdown": tables.markdown,
     }
     for template, path in (("report.html", out / "index.html"), ("report.md", out / "report.md")):
-        path.write_text(environment.get_template(template).render(said))
+        path.write_text(environment.get_template(template).render(said), encoding="utf-8")
     return out / "index.html"
 
 
@@ -119,8 +119,8 @@ def _setting(key: str, value: Any) -> str:
 
 
 def _save_shown(shown: pd.DataFrame, stem: Path) -> None:
-    stem.with_suffix(".md").write_text(tables.markdown(shown) + "\n")
-    stem.with_suffix(".tex").write_text(tables.latex(shown))
+    stem.with_suffix(".md").write_text(tables.markdown(shown) + "\n", encoding="utf-8")
+    stem.with_suffix(".tex").write_text(tables.latex(shown), encoding="utf-8")
 
 
 def _inline(svg: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pandas as pd
 from upath import UPath
@@ -121,13 +122,14 @@ def save(table: pd.DataFrame, folder: UPath, name: str) -> UPath:
     """Write a table as CSV, with all its digits."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.csv"
-    path.write_text(table.to_csv(index=False))
+    path.write_text(table.to_csv(index=False), encoding="utf-8")
     return path
 
 
 def markdown(shown: pd.DataFrame) -> str:
-    """A table of text as Markdown."""
-    return shown.to_markdown(index=False, disable_numparse=True)
+    """A table of text as Markdown; what would end a cell is escaped."""
+    cells = shown.map(_in_markdown).rename(columns=_in_markdown)
+    return cells.to_markdown(index=False, disable_numparse=True)
 
 
 def latex(shown: pd.DataFrame) -> str:
@@ -165,5 +167,10 @@ def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
+def _in_markdown(text: object) -> str:
+    return str(text).replace("|", "\\|").replace("\n", " ")
+
+
 def _in_tex(text: object) -> str:
-    return str(text).replace("±", r"$\pm$").replace("−", "$-$")
+    # A row that begins with a bracket would be an argument of the line break before it.
+    return re.sub(r"^\[", "{[}", str(text)).replace("±", r"$\pm$").replace("−", "$-$")

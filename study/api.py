@@ -11,7 +11,7 @@ from rich.console import Console
 from upath import UPath
 
 from study import data
-from study.config import StudyError, did_you_mean
+from study.config import StudyError
 from study.loading import load
 from study.plan import Plan, make_plan
 from study.runner import Options, Outcome
@@ -44,6 +44,8 @@ def tune(plan: Plan, store: TrialStore, data_folder: Path, options: Options, con
         raise StudyError(
             f"--scheduler {options.scheduler} compares all trials with each other: give one study at a time"
         )
+    if store.root.protocol == "memory":
+        raise StudyError(f"storage {store.root} is this process's memory, which trials can't write to.")
     store.check_writable()
     events = None
     if options.tensorboard:
@@ -83,23 +85,23 @@ def artifacts(store: TrialStore, name: str) -> Artifacts | None:
     return Artifacts(table, csv, paths, found.problems)
 
 
-def counts(store: TrialStore, studies: list[str]) -> list[dict[str, Any]]:
-    """How many trials of each study are finished, stopped early, begun and missing."""
+def counts(store: TrialStore, studies: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """How many trials of each study are finished, stopped, begun and missing; and what can't be read."""
     finished, begun, stopped = store.finished(), store.interrupted(), store.stopped()
-    rows = []
+    rows, problems = [], []
     for name in studies:
         try:
             keys = set(keys_of(store.study(name)))
         except Damaged as problem:
-            near = did_you_mean(name, store.studies())
-            raise StudyError(f"No study {name!r} was run in {store.root}{near}", str(problem)) from None
+            problems.append(str(problem))
+            continue
         of = {
             "finished": len(keys & finished),
             "stopped": len(keys & stopped),
             "begun": len(keys & begun - stopped - finished),
         }
         rows.append({"study": name, "trials": len(keys), **of, "missing": len(keys) - sum(of.values())})
-    return rows
+    return rows, problems
 
 
 def slug(title: str) -> str:

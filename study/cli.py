@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import sys
 from pathlib import Path
@@ -59,9 +60,16 @@ def list_studies(as_json: AsJson = False) -> None:
     Looks in ./search_spaces and in the studies that came with the installation.
     """
     from study import show
+    from study.config import StudyError
     from study.loading import available, load
 
-    show.studies([load(path) for path in available().values()], as_json)
+    studies = []
+    for path in available().values():
+        try:
+            studies.append(load(path))
+        except StudyError as error:  # a helper module, or a study not yet right
+            typer.echo(f"left out: {error.mistakes[0]}", err=True)
+    show.studies(studies, as_json)
 
 
 @app.command()
@@ -172,6 +180,9 @@ def main() -> None:
     """Entry point of the console script: turns a user's mistake into lines on stderr and exit code 2."""
     from study.config import StudyError
 
+    for stream in (sys.stdout, sys.stderr):  # whatever a terminal's encoding can't say
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except StudyError as error:

@@ -11,6 +11,7 @@ from study.options import AsJson, Storage
 
 if TYPE_CHECKING:
     from analysis import Results
+    from study.store import TrialStore
 
 CONTRADICTED = 3
 
@@ -29,7 +30,9 @@ def status(studies: Names = None, storage: Storage = None, as_json: AsJson = Fal
     from study.store import open_store
 
     store = open_store(storage)
-    show.status(api.counts(store, [_stem(name) for name in studies or store.studies()]), store, as_json)
+    rows, problems = api.counts(store, _names(store, studies))
+    show.status(rows, store, as_json)
+    _say(problems)
 
 
 @commands.command()
@@ -46,13 +49,14 @@ def report(
     """
     from analysis.report import write
 
-    results, names = _loaded(storage, studies)
+    results = _loaded(storage, studies)
     try:
-        typer.echo(write(results, out, names))
+        typer.echo(write(results, out))
     except OSError as error:
         from study.config import StudyError
 
         raise StudyError(f"--out {out} can't be written: {error.strerror or error}") from None
+    _say(results.problems)
 
 
 @commands.command()
@@ -66,9 +70,10 @@ def verify(studies: Names = None, storage: Storage = None, as_json: AsJson = Fal
     from analysis.claims import verdicts
     from study import show_results
 
-    results, names = _loaded(storage, studies)
-    found = [verdict for name in names for verdict in verdicts(results, name)]
+    results = _loaded(storage, studies)
+    found = [verdict for name in results.studies for verdict in verdicts(results, name)]
     show_results.verdicts(found, as_json)
+    _say(results.problems)
     if any(verdict.verdict == "contradicted" for verdict in found):
         raise typer.Exit(CONTRADICTED)
 
@@ -93,18 +98,19 @@ def compare(
     from study.config import StudyError
 
     if _is_storage(a) and _is_storage(b):
-        (left, left_names), (right, right_names) = _loaded(a, None), _loaded(b, None)
-        pairs = [(name, name) for name in left_names if name in right_names]
+        left, right = _loaded(a, None), _loaded(b, None)
+        pairs = [(name, name) for name in left.studies if name in right.studies]
+    elif _is_storage(a) or _is_storage(b):
+        raise StudyError(f"{b if _is_storage(a) else a} is no storage: there is no such folder.")
     else:
-        names = {_stem(a), _stem(b)}
-        left, _ = right, _ = _loaded(storage, sorted(names))
-        pairs = [(_stem(a), _stem(b))]
+        left = right = _loaded(storage, [a, b])
+        pairs = [(_stem(a), _stem(b))] if len(left.studies) == len({_stem(a), _stem(b)}) else []
     tables = {pair: side_by_side(left, pair[0], right, pair[1]) for pair in pairs}
     tables = {pair: table for pair, table in tables.items() if len(table)}
     if not tables:
-        kind = "storages share no study" if _is_storage(a) else "studies share no arm"
-        raise StudyError(f"{a} and {b}: the two {kind} that can be compared.")
+        raise StudyError(f"{a} and {b} share no arm that can be compared.", *left.problems, *right.problems)
     show_results.comparison(tables, a, b, as_json)
+    _say([*left.problems, *(right.problems if right is not left else [])])
 
 
 def _is_storage(given: str) -> bool:
@@ -115,24 +121,35 @@ def _stem(study: str) -> str:
     return Path(study).stem
 
 
-def _loaded(storage: str | None, studies: list[str] | None) -> tuple[Results, list[str]]:
-    """The results, and the names of the studies asked for. What can't be read is said and left out."""
-    from analysis import load
+def _names(store: TrialStore, studies: list[str] | None) -> list[str]:
+    """The names asked for, all without any. Raises StudyError for one that the storage does not have."""
     from study.config import StudyError, did_you_mean
-    from study.store import open_store
 
-    store = open_store(storage)
     known = store.studies()
-    if not known:
-        raise StudyError(f"No study has been run in {store.root} yet.", "Name another with --storage.")
     names = [_stem(study) for study in studies or known]
     for name in names:
         if name not in known:
             raise StudyError(
                 f"No study {name!r} was run in {store.root}{did_you_mean(name, known)}",
-                f"Run there were: {', '.join(known)}.",
+                f"Run there were: {', '.join(known) or 'none'}.",
             )
-    results = load(store, names)
-    for problem in results.problems:
+    return names
+
+
+def _loaded(storage: str | None, studies: list[str] | None) -> Results:
+    from analysis import load
+    from study.config import StudyError
+    from study.store import open_store
+
+    store = open_store(storage)
+    results = load(store, _names(store, studies))
+    if not results.studies:
+        said = results.problems or ["Name another with --storage."]
+        raise StudyError(f"No study that can be read was run in {store.root} yet.", *said)
+    return results
+
+
+def _say(problems: list[str]) -> None:
+    """What could not be read and was left out."""
+    for problem in dict.fromkeys(problems):
         typer.echo(f"skipped: {problem}", err=True)
-    return results, [name for name in names if name in results.studies]

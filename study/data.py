@@ -63,6 +63,8 @@ class Dataset:
                     f"data set {self.name}: {part} images are {images.dtype} {list(images.shape)}; "
                     f"needed are uint8 [N, 1, {IMAGE_SIZE}, {IMAGE_SIZE}]"
                 )
+            if labels.dtype != np.int64:
+                raise StudyError(f"data set {self.name}: {part} labels are {labels.dtype}; needed are int64")
             if labels.shape != images.shape[:1]:
                 raise StudyError(
                     f"data set {self.name}: {len(images)} {part} images but {list(labels.shape)} labels"

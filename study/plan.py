@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,9 @@ from study.key import trial_key
 from study.provenance import versions
 from study.spec import Study
 from study.store import TrialStore, keys_of
+
+# A study's name is that of its files.
+NAME = r"\w[\w .+-]{,99}"
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,14 @@ def make_plan(
     """
     if seeds < 1:
         raise StudyError(f"seeds = {seeds}: at least 1 is needed")
+    if not studies:
+        raise StudyError("Give at least one study.")
     names = [study.name for study in studies]
+    for name in names:
+        if not re.fullmatch(NAME, name):
+            raise StudyError(
+                f"study name {name!r}: use letters, digits, dots, dashes and spaces, at most 100"
+            )
     for name in {name for name in names if names.count(name) > 1}:
         raise StudyError(f"Two studies are called {name!r}; the name is the file's name, so rename one.")
 

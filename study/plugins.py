@@ -24,14 +24,25 @@ def is_plugin(name: str) -> bool:
     return ":" in name
 
 
+# Folders of the study files loaded so far, where plug-ins are looked for after what is installed.
+_folders: list[Path] = []
+# The sources of plug-ins as they were when they were first asked for.
+_sources: dict[str, str] = {}
+
+
 def add_folder(folder: Path) -> None:
     """Let modules in this folder be found, after all others."""
+    if folder.absolute() not in _folders:
+        _folders.append(folder.absolute())
     if str(folder.absolute()) not in sys.path:
         sys.path.append(str(folder.absolute()))
 
 
 def resolve(name: str) -> Callable[..., Any]:
-    """The function that `package.module:function` names. Raises StudyError where it can't be had."""
+    """The function that `package.module:function` names.
+
+    Raises StudyError where it can't be had, or where it is not clear which module is meant.
+    """
     module_name, _, function_name = name.partition(":")
     add_folder(Path.cwd())
     try:
@@ -40,6 +51,16 @@ def resolve(name: str) -> Callable[..., Any]:
         raise StudyError(
             f"plug-in {name!r}: module {module_name!r} can't be imported: {type(error).__name__}: {error}"
         ) from None
+    source = getattr(module, "__file__", None)
+    if source is None:
+        raise StudyError(f"plug-in {name!r}: module {module_name!r} has no source file")
+    first = module_name.partition(".")[0]
+    for folder in _folders:
+        beside = [path for path in (folder / f"{first}.py", folder / first) if path.exists()]
+        if beside and not Path(source).is_relative_to(folder):
+            raise StudyError(
+                f"plug-in {name!r}: Python finds {source} as {first!r}, not {beside[0]}: rename one"
+            )
     function = getattr(module, function_name, None)
     if not callable(function):
         raise StudyError(f"plug-in {name!r}: module {module_name!r} has no function {function_name!r}")
@@ -52,6 +73,11 @@ def source_sha256(name: str) -> str:
     digest = hashlib.sha256()
     for module in _own_modules(name):
         digest.update(module.__name__.encode() + b"\0" + _source(module).read_bytes())
+    if digest.hexdigest() != _sources.setdefault(name, digest.hexdigest()):
+        raise StudyError(
+            f"plug-in {name!r} was edited since Python imported it.",
+            "Start Python (the notebook's kernel) anew.",
+        )
     return digest.hexdigest()
 
 
@@ -96,6 +122,4 @@ def _imports(module: ModuleType) -> Iterator[str]:
 
 
 def _source(module: ModuleType) -> Path:
-    if module.__file__ is None:
-        raise StudyError(f"plug-in module {module.__name__!r} has no source file")
-    return Path(module.__file__)
+    return Path(str(module.__file__))

@@ -65,9 +65,11 @@ def decide(
 
     Raises StudyError where no node could ever run such a trial, which Ray would wait for for ever.
     """
-    if cpus_per_trial is not None and not (cpus_per_trial >= 1 and cpus_per_trial == int(cpus_per_trial)):
+    if cpus_per_trial is not None and not (cpus_per_trial >= 1 and cpus_per_trial % 1 == 0):
         raise StudyError(f"--cpus-per-trial {cpus_per_trial:g}: give a whole number of cores, 1 or more")
-    if gpus_per_trial is not None and (gpus_per_trial < 0 or (gpus_per_trial > 1 and gpus_per_trial % 1)):
+    if gpus_per_trial is not None and not (
+        gpus_per_trial >= 0 and (gpus_per_trial <= 1 or gpus_per_trial % 1 == 0)
+    ):
         raise StudyError(
             f"--gpus-per-trial {gpus_per_trial:g}: give auto, 0, a fraction up to 1, or whole GPUs"
         )

@@ -16,6 +16,10 @@ from study.config import StudyError, TrialConfig, did_you_mean, mistakes_in
 from study.domains import is_domain, quasi_random_points, random_points
 
 MAX_ARMS = 1_000_000
+NEEDS_VALIDATION = (
+    "needs a validation_size, images held out of the training set: nuisance hyperparameters must not be "
+    "selected on the test set"
+)
 
 # What a report can publish of an arm, in percent; a bare number is the first.
 PUBLISHED = ("test_accuracy", "best_test_accuracy", "test_top5")
@@ -75,7 +79,13 @@ class Study(BaseModel):
     @field_validator("arms", mode="before")
     @classmethod
     def _arm_labels_are_text(cls, arms: Any) -> Any:
-        return {str(label): of for label, of in arms.items()} if isinstance(arms, Mapping) else arms
+        if not isinstance(arms, Mapping):
+            return arms
+        labels = [str(label) for label in arms]
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            raise ValueError(f"arm {twice[0]!r} occurs twice")
+        return dict(zip(labels, arms.values(), strict=True))
 
     @field_validator("reference", mode="before")
     @classmethod
@@ -113,6 +123,8 @@ class Study(BaseModel):
                     yield f"{where}: seed is chosen at the start, with --seeds, not in a study"
                 elif field not in known:
                     yield f"{where}: unknown hyperparameter {field!r}{did_you_mean(field, known)}"
+        for field in self.fixed.keys() & self.scientific.keys():
+            yield f"fixed: {field} is what scientific varies"
         for field, space in self.scientific.items():
             values = space.get("grid_search") if isinstance(space, Mapping) else None
             if not isinstance(values, list | tuple) and not is_domain(space):
@@ -120,7 +132,8 @@ class Study(BaseModel):
             elif values is not None and not values:
                 yield f"scientific: {field}: the grid is empty"
         sizes = [self.samples or 1]
-        sizes += [len(of["grid_search"]) for of in self.scientific.values() if isinstance(of, Mapping)]
+        grids = [of.get("grid_search") for of in self.scientific.values() if isinstance(of, Mapping)]
+        sizes += [len(grid) for grid in grids if isinstance(grid, list | tuple)]
         if math.prod(sizes) > MAX_ARMS:
             yield f"scientific: {math.prod(sizes):,} arms; at most {MAX_ARMS:,} are allowed"
         drawn = any(is_domain(space) for space in self.scientific.values())
@@ -137,13 +150,11 @@ class Study(BaseModel):
         if bool(self.nuisance) != (self.nuisance_samples is not None):
             yield "nuisance and nuisance_samples go together"
         if self.nuisance and not self.fixed.get("validation_size"):
-            yield (
-                "nuisance: needs fixed={'validation_size': ...}, images held out of the training set: "
-                "hyperparameters must not be selected on the test set"
-            )
+            yield f"nuisance: {NEEDS_VALIDATION}"
 
     def _arm_mistakes(self) -> Iterator[str]:
         seen: set[str] = set()
+        configs: dict[TrialConfig, str] = {}
         # A mistake in `fixed` would be repeated by each arm; it is said once.
         said: dict[str, None] = {}
         for arm in self.expand():
@@ -152,7 +163,9 @@ class Study(BaseModel):
             seen.add(arm.label)
             for candidate in arm.candidates:
                 try:
-                    TrialConfig.checked(**{**self.fixed, **arm.overrides, **candidate})
+                    config = TrialConfig.checked(**{**self.fixed, **arm.overrides, **candidate})
+                    if configs.setdefault(config, arm.label) != arm.label:
+                        yield f"arm {arm.label!r} trains the same as arm {configs[config]!r}"
                 except StudyError as error:
                     for mistake in error.mistakes:
                         in_fixed = any(re.match(rf"{field}\b", mistake) for field in self.fixed)
@@ -232,8 +245,12 @@ class Study(BaseModel):
                 f"{self.name}: {field} is what arm {arm.label!r} sets, so it can't be set for all"
             )
         fields = {**self.fixed, **overrides, **own}
+        if "seed" in overrides:
+            raise StudyError("seed is no hyperparameter to set: seeds=N (--seeds N) runs the seeds 0 to N-1")
         # Validated once; the seed, the only field that differs, is valid by construction.
         config = TrialConfig.checked(f"{self.name}: arm {arm.label!r}: ", **fields)
+        if self.nuisance and not config.validation_size:
+            raise StudyError(f"{self.name}: arm {arm.label!r}: {NEEDS_VALIDATION}")
         return [config.model_copy(update={"seed": seed}) for seed in range(seeds)]
 
     def called(self, name: str, question: str = "", source: str = "") -> Study:

@@ -163,7 +163,7 @@ class TrialStore:
 
     def study(self, name: str) -> dict[str, Any]:
         """A study as last run. Raises Damaged, also where it is missing."""
-        return _read(self.root / "studies" / f"{name}.json", STUDY)
+        return {**_read(self.root / "studies" / f"{name}.json", STUDY), "name": name}
 
     def studies(self) -> list[str]:
         """The names of the studies that were run, in alphabetical order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import zlib
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -59,5 +60,6 @@ class EventFiles:
 
 
 def _as_name(label: str) -> str:
-    """The arm's label as a folder's name."""
-    return re.sub(r"[^\w.=,+-]+", "_", label)
+    """The arm's label as a folder's name; what had to be changed is told apart by a checksum."""
+    name = re.sub(r"[^\w.=,+-]+", "_", label)[:80].strip(".")
+    return name if name == label else f"{name}-{zlib.crc32(label.encode()):08x}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -9,10 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from study import StudyError, TrialConfig, models
+from study import StudyError, TrialConfig, load, models
 from study.config import ModelName
 from study.data import Dataset
-from study.plugins import source_sha256
+from study.plugins import resolve, source_sha256
 from study.training import Training
 
 
@@ -136,4 +138,25 @@ def test_an_edit_of_what_a_plugin_imports_makes_another_trial(plugin_folder: Pat
     (plugin_folder / "unrelated.py").write_text("x = 1")
     assert source_sha256("own_net:build") == before
     (plugin_folder / "net_parts/layers.py").write_text("import json\nUNITS = 5 + 5\n")
-    assert source_sha256("own_net:build") != before
+    # Python has the old network: it must not be trained as the new one.
+    with pytest.raises(StudyError, match="was edited since Python imported it"):
+        source_sha256("own_net:build")
+    code = (
+        "import sys; sys.path.append(sys.argv[1])\n"
+        "from study.plugins import source_sha256; print(source_sha256('own_net:build'))"
+    )
+    words = [sys.executable, "-c", code, str(plugin_folder)]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip() != before
+
+
+def test_two_modules_of_one_name_are_not_mistaken_for_each_other(
+    plugin_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    (other / "my_networks.py").write_text(PLUGIN)
+    (other / "its.py").write_text(
+        "from study import Study\nSTUDY = Study(title='T', arms={'a': {'model': 'my_networks:network'}})\n"
+    )
+    loaded = load(other / "its.py")
+    with pytest.raises(StudyError, match="rename one"):
+        resolve(loaded.arms["a"]["model"])

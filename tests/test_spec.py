@@ -67,6 +67,10 @@ def test_what_an_arm_sets_cannot_be_set_for_all() -> None:
         ({"arms": {"arm": {}}, "claims": [increasing("test_accuracy", "s", "amr")]}, "did you mean 'arm'?"),
         ({"arms": {"arm": {}}, "claims": [increasing("test_accuracy", "s")]}, "there is only 'arm'"),
         ({"arms": {"arm": {}}, "claims": [about_published("s")]}, "no published value for 'arm'"),
+        ({"arms": {1: {}, "1": {"lr": 1}}}, "arm '1' occurs twice"),
+        ({"arms": {"a": {}, "b": {"lr": 0.1}}}, "arm 'b' trains the same as arm 'a'"),
+        ({"scientific": {"width": tune.grid_search(5)}}, "use tune.grid_search([...])"),
+        ({"scientific": {"lr": tune.grid_search([1])}, "fixed": {"lr": 6}}, "is what scientific varies"),
         ({"arms": {"a": {}}, "titel": "x"}, "'titel'; did you mean 'title'?"),
     ],
 )  # fmt: skip
