@@ -164,7 +164,7 @@ def signed(values: pd.Series) -> list[str]:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
+    return f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")
 
 
 def _in_markdown(text: object) -> str:
