@@ -19,6 +19,6 @@ STUDY = Study(
             "test_accuracy", "By the end of 1 epoch, the accuracy of smaller batch sizes far exceeds it.",
             2048, 32, 128, 512, margin=5.0,
         ),
-        less_stable("Too small a batch size gives more unstable training.", 32, 2048),
+        less_stable("Too small a batch size gives more unstable training.", 32, 128, 512, 2048),
     ],
 )  # fmt: skip

@@ -228,6 +228,8 @@ def _read(path: UPath, kind: TypeAdapter[Any]) -> dict[str, Any]:
         kind.validate_json(content)
     except OSError as error:
         raise Damaged(f"{path}: {error.strerror or error}") from None
+    except StudyError as error:  # of a claim
+        raise Damaged(f"{path}: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -85,6 +85,17 @@ def test_a_damaged_result_is_named_and_left_out(storage: TrialStore, content: by
     assert arm_table(results, "width").n.tolist() == [2, 2]
 
 
+@pytest.mark.parametrize("change", [{"claims": [{"kind": "unheard of", "sentence": "s"}]}, {"arms": []}])
+def test_a_study_that_a_later_version_wrote_is_named_and_left_out(
+    storage: TrialStore, change: dict[str, object]
+) -> None:
+    store_file = Path(str(storage.root)) / "studies/width.json"
+    store_file.write_text(json.dumps({**json.loads(store_file.read_text()), **change}))
+    results = load(storage)
+    assert results.studies == {}
+    assert "studies/width.json" in results.problems[0]
+
+
 def test_a_damaged_curve_or_study_is_named_and_left_out(storage: TrialStore) -> None:
     (storage.root / "trials/12-0/curve.parquet").write_bytes(b"PAR1")
     (storage.root / "studies/foreign.json").write_text(json.dumps({"hello": 1}))
