@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -135,7 +136,7 @@ def draw_effects(results: Results, study: str) -> Figure:
         spread = shown.half_width.fillna(0)
         axes.errorbar(shown.index, shown["mean"], spread, fmt="_", color="black", capsize=3, markersize=8)
         axes.plot(shown.index + 0.15, shown.published, "D", color="C3", markersize=4, markerfacecolor="none")
-        axes.set_xticks(shown.index, shown.arm, rotation=20 if shown.arm.str.len().max() > 10 else 0)
+        axes.set_xticks(shown.index, [textwrap.fill(arm, 12) for arm in shown.arm])
         axes.set(xlabel=record["varies"].replace("_", " "), ylabel="top-1 test accuracy, %")
         axes.set_xlim(-0.5, len(shown) - 0.5)
         values = np.concatenate([*shown.seeds, shown.published.dropna()])
@@ -145,6 +146,8 @@ def draw_effects(results: Results, study: str) -> Figure:
         if len(values) and np.ptp(values) > WIDE_RANGE:
             _log_error_scale(axes, values)
             note += "\nThe scale is logarithmic in the error."
+        else:  # an interval may reach beyond what an accuracy can be
+            axes.set_ylim(top=min(axes.get_ylim()[1], 100.5))
         _note(figure, note)
     return figure
 

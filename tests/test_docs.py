@@ -23,7 +23,8 @@ def blocks(path: Path, language: str) -> list[str]:
 
 def commands() -> list[str]:
     """Every `study ...` line of the docs' shell blocks, once."""
-    lines = [line for path in DOCS for block in blocks(path, "sh") for line in block.splitlines()]
+    whole = [block.replace("\\\n", " ") for path in DOCS for block in blocks(path, "sh")]
+    lines = [line for block in whole for line in block.splitlines()]
     found = [re.sub(r"\s+#.*", "", line) for line in lines]
     return sorted({line for line in found if re.match(r"(?:\w+=\S+ )*study ", line)})
 
