@@ -47,7 +47,9 @@ def main() -> None:
         wall = timed(*tune, "--storage", folder)
         again = timed(*tune, "--storage", folder)
         trials = load(folder).trials
-        planning = timed("plan", *REPORT, "--seeds", "100", "--dataset", "digits", "--storage", folder)
+        hundred = [*REPORT, "--seeds", "100", "--dataset", "digits", "--storage", folder]
+        planning = timed("tune", *hundred, "--dry-run")
+        costing = timed("plan", *hundred)
     slots = len(os.sched_getaffinity(0))
     training = float(trials.training_seconds.sum()) / slots
     start_up = min(datetime.fromisoformat(text).timestamp() for text in trials.started) - began
@@ -59,6 +61,7 @@ def main() -> None:
     print(f"(wall - start) / (sum / slots)    {(wall - start_up) / training:8.2f}")
     print(f"the same command again            {again:8.1f} s")
     print(f"planning 12 studies x 100 seeds   {planning:8.1f} s")
+    print(f"  with every arm's FLOPs          {costing:8.1f} s")
     print(f"study --help                      {helped:8.2f} s")
 
 
