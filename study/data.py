@@ -146,7 +146,7 @@ def _from_plugin(name: str) -> Dataset:
         dataset = resolve(name)()
     except StudyError:
         raise
-    except Exception as error:  # whatever the user's own code raises
+    except (Exception, SystemExit) as error:  # whatever the user's own code raises
         raise StudyError(f"data set {name!r} fails: {type(error).__name__}: {error}") from None
     if not isinstance(dataset, Dataset):
         raise StudyError(f"data set {name!r} returned a {type(dataset).__name__}, not a study.data.Dataset")

@@ -100,7 +100,7 @@ def _plugin_cost(config: TrialConfig) -> Cost:
         counted, shape = _counted(network(config.model)(config))
     except StudyError:
         raise
-    except Exception as error:  # whatever the user's own code raises
+    except (Exception, SystemExit) as error:  # whatever the user's own code raises
         raise StudyError(
             f"model {config.model!r} fails on images [2, 1, {IMAGE_SIZE}, {IMAGE_SIZE}]: "
             f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

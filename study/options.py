@@ -76,7 +76,9 @@ def settings(pairs: list[str]) -> dict[str, Any]:
         key, equals, text = pair.partition("=")
         if not equals:
             raise StudyError(f"--set {pair}: write KEY=VALUE, such as --set lr=0.05")
-        if key not in TrialConfig.model_fields or key == "seed":
+        if key == "seed":
+            raise StudyError(f"--set {pair}: --seeds N runs the seeds 0 to N-1")
+        if key not in TrialConfig.model_fields:
             raise StudyError(
                 f"--set {pair}: unknown hyperparameter {key!r}{did_you_mean(key, TrialConfig.model_fields)}"
             )

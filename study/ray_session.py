@@ -46,7 +46,7 @@ def ray_session(address: str | None) -> Iterator[list[Node]]:
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,
             )
-        except ConnectionError as error:
+        except (ConnectionError, ValueError) as error:
             raise StudyError(f"No Ray cluster answers at {address}: {str(error).splitlines()[0]}") from None
     try:
         with _stop_signals():

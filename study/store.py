@@ -106,7 +106,11 @@ class TrialStore:
 
     def result(self, key: str) -> dict[str, Any]:
         """The trial's result. Raises Damaged, also where it is missing or incomplete."""
-        return _read(self._trial(key) / "result.json", RESULT)
+        path = self._trial(key) / "result.json"
+        result = _read(path, RESULT)
+        if result["key"] != key:
+            raise Damaged(f"{path}: is a copy of the result of {result['key']}")
+        return result
 
     def curve(self, key: str) -> pa.Table:
         """The trial's iterations. Raises Damaged, also where it is missing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,14 @@ def test_a_study_that_a_later_version_wrote_is_named_and_left_out(
     results = load(storage)
     assert results.studies == {}
     assert "studies/width.json" in results.problems[0]
+
+
+def test_a_copied_trial_is_not_counted_twice(storage: TrialStore) -> None:
+    folder = Path(str(storage.root)) / "trials"
+    shutil.copytree(folder / "12-0", folder / "12-0.bak")
+    results = load(storage)
+    assert arm_table(results, "width").n.tolist() == [3, 2]
+    assert "is a copy of the result of 12-0" in results.problems[0]
 
 
 def test_a_damaged_curve_or_study_is_named_and_left_out(storage: TrialStore) -> None:

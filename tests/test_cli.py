@@ -201,6 +201,8 @@ def test_asha_stops_hopeless_trials_and_they_are_not_mistaken_for_finished_ones(
         (("tune", "tiny_width.py", "--seeds", "0"), "seeds = 0"),
         (("tune", "tiny_width.py", "--set", "lr"), "write KEY=VALUE"),
         (("tune", "tiny_width.py", "--set", "lrr=1"), "did you mean 'lr'?"),
+        (("tune", "tiny_width.py", "--set", "seed=1"), "--seeds N runs the seeds 0 to N-1"),
+        (("tune", "tiny_width.py", "--storage", "memory://x"), "is this process's memory"),
         (("tune", "tiny_width.py", "--set", "lr=-1"), "lr = -1"),
         (("tune", "tiny_width.py", "--set", "width=3"), "width is what arm '2' sets"),
         (("tune", "tiny_width.py", "--dataset", "minst"), "did you mean 'mnist'?"),
