@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --retries 10 --timeout 120 --constra
 .PHONY: study report test lint bench clean
 
 study: .venv/.installed
-	$(BIN)/study tune network_width --dataset digits --epochs 5 --set batch_size=32 --seeds 3 --storage results/digits
+	$(BIN)/study tune network_width --dataset digits --epochs 5 --set batch_size=32 --seeds 3
 
 report: .venv/.installed
 	$(BIN)/study report --storage results --out report

@@ -111,7 +111,8 @@ def _section(results: Results, record: dict[str, Any], out: Path) -> Section:
     for stem, figure in drawn.items():
         figures.save(figure, UPath(out / "figures"), stem, FIGURE_KINDS)
         inline[stem] = _inline((out / "figures" / f"{stem}.svg").read_text())
-    return Section(record, full, shown, tables.notes(table), verdicts, inline, pending, command)
+    notes = [*tables.notes(table), *tables.other_data(record)]
+    return Section(record, full, shown, notes, verdicts, inline, pending, command)
 
 
 def _setting(key: str, value: Any) -> str:
@@ -133,8 +134,10 @@ def _inline(svg: str) -> str:
 
 def _summary(results: Results, sections: list[Section]) -> dict[str, Any]:
     """How many published values and claims hold, and how much is still to be trained."""
-    table = pd.concat([of.table for of in sections])
-    away = table.published_minus_ours.dropna().abs()
+    comparable = [of.table for of in sections if not tables.other_data(of.record)]
+    away = (
+        pd.concat([of.published_minus_ours for of in comparable] or [pd.Series(dtype=float)]).dropna().abs()
+    )
     return {
         "trials": len(results.trials),
         "pending": len({key for of in sections for key in keys_of(of.record)} - set(results.trials.key)),

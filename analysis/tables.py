@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 import pandas as pd
 from upath import UPath
 
 from analysis.results import Results
 from analysis.statistics import binomial_error, mean_of
+
+# The data set of the published values.
+PUBLISHED_FOR = "mnist"
 
 
 def arm_table(results: Results, study: str) -> pd.DataFrame:
@@ -116,6 +120,14 @@ def notes(table: pd.DataFrame) -> list[str]:
     if table.stopped.any():
         said.append("An arm with a seed stopped early has no mean: what is left is no fair sample of it.")
     return said
+
+
+def other_data(record: dict[str, Any]) -> list[str]:
+    """A note where a study of published values was run on another data set than theirs."""
+    dataset = record["fixed"].get("dataset", PUBLISHED_FOR)
+    if dataset == PUBLISHED_FOR or not record["published"]:
+        return []
+    return [f"The published values are for {PUBLISHED_FOR}, ours here for {dataset}."]
 
 
 def save(table: pd.DataFrame, folder: UPath, name: str) -> UPath:

@@ -33,15 +33,11 @@ def results(store: TrialStore, names: list[str], json_wanted: bool) -> None:
             shown.append({"study": name, "arms": json.loads(made.table.to_json(orient="records")),
                           "csv": str(made.csv), "figures": [str(path) for path in made.figures]})  # fmt: skip
             continue
-        from analysis.tables import as_shown
+        from analysis.tables import as_shown, other_data
 
         text = as_shown(made.table, record["varies"].replace("_", " "))
         table(list(text.columns), text.to_numpy().tolist(), title=record["title"])
-        dataset = record["fixed"].get("dataset", "mnist")
-        note = "± is half the 95 % interval of the mean over n seeds."
-        if dataset != "mnist" and made.table.published.notna().any():
-            note += f" The published values are for mnist, ours here for {dataset}."
-        typer.echo(note)
+        typer.echo(" ".join(["± is half the 95 % interval of the mean over n seeds.", *other_data(record)]))
         typer.echo(f"table   {made.csv}")
         for path in made.figures:
             typer.echo(f"figure  {path}")

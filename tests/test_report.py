@@ -73,6 +73,16 @@ def test_a_study_without_a_finished_trial_is_pending(tmp_path: Path) -> None:
     assert "1 undecided" in page
 
 
+def test_values_published_for_other_data_are_not_counted(tmp_path: Path) -> None:
+    published = {"12": {"test_accuracy": 95.17}}
+    store = made_storage(
+        tmp_path / "results", {"12": (0.95, 0.96)}, published=published, fixed={"dataset": "digits"}
+    )
+    page = write(load(store), tmp_path / "out").read_text()
+    assert "The published values are for mnist, ours here for digits." in page
+    assert "published test accuracies" not in page
+
+
 def test_numbers_in_tables_agree_with_the_files_recomputed(out: Path) -> None:
     table = pd.read_csv(out / "tables/width.csv").set_index("arm")
     trials = out.parent / "results/trials"
