@@ -4,7 +4,7 @@ Plain: torchvision's DataLoader with ToTensor, ReLU then pool, contiguous tensor
 in float32 and bfloat16. All take turns in one process with the same threads, since machines drift; what
 counts are the ratios. Images are random: speed does not depend on them.
 
-    python benchmarks/step.py [--threads N] [--steps N]
+    python benchmarks/step.py [--threads N] [--steps N] [--model NAME] [--profile]
 """
 
 from __future__ import annotations
@@ -81,12 +81,24 @@ def matrix_rate(dtype: torch.dtype, seconds: float = 1.0) -> float:
     return products * 2 * 1024**3 / (time.perf_counter() - started)
 
 
+def profile(kind: str, step: Callable[[], object], steps: int = 3) -> None:
+    """Print the operations that take most of a step."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as recorded:
+        for _ in range(steps):
+            step()
+    found = sorted(recorded.key_averages(), key=lambda of: -of.self_cpu_time_total)
+    print(kind)
+    for of in found[:5]:
+        print(f"  {of.key:<40} {of.self_cpu_time_total / steps / 1e3:8.1f} ms/step")
+
+
 def main() -> None:
     """Print milliseconds per step and ratios."""
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--threads", type=int, default=torch.get_num_threads())
     words.add_argument("--steps", type=int, default=10, help="steps per round and kind")
     words.add_argument("--model", default="cnn", help="cnn (the baseline), resnet18, ...")
+    words.add_argument("--profile", action="store_true", help="show where the time goes, instead")
     given = words.parse_args()
     torch.set_num_threads(given.threads)
     generator = np.random.default_rng(0)
@@ -101,8 +113,12 @@ def main() -> None:
         training = Training(config.model_copy(update={"precision": precision}), dataset)
         kinds[f"study {precision}"] = lambda training=training: training.run(1)
     seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for step in kinds.values():
+    for kind, step in kinds.items():
         step()  # the first builds what later ones reuse
+        if given.profile:
+            profile(kind, step)
+    if given.profile:
+        return
     for _ in range(ROUNDS):
         for kind, step in kinds.items():
             for _ in range(given.steps):
