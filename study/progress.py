@@ -109,8 +109,8 @@ class LiveProgress(Progress):
         self._live.__enter__()
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._live.__exit__(*error)  # type: ignore[arg-type]
+    def __exit__(self, *error: Any) -> None:
+        self._live.__exit__(*error)
 
     def _render(self) -> Group:
         table = Table(box=None, pad_edge=False, header_style="bold")

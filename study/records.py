@@ -47,27 +47,32 @@ class ProvenanceRecord(Record):
     python: str
 
 
-class FinishedRecord(Record):
-    """trials/<key>/result.json of a trial that was trained to its end."""
+class EndedRecord(Record):
+    """trials/<key>/result.json, whatever the end was."""
 
     key: str
-    status: Literal["finished"]
     config: ConfigRecord
-    metrics: list[EpochRecord] = Field(min_length=1)
     iterations: int
     parameters: int
     flops_per_image: int
     test_class_counts: list[int]
-    weights_sha256: str
     provenance: ProvenanceRecord
 
 
-class DivergedRecord(FinishedRecord):
-    """The same of a trial that diverged: no epoch need have ended, and the last weights say nothing."""
+class FinishedRecord(EndedRecord):
+    """Of a trial that was trained to its end."""
 
-    status: Literal["diverged"]  # type: ignore[assignment]
+    status: Literal["finished"]
+    metrics: list[EpochRecord] = Field(min_length=1)
+    weights_sha256: str
+
+
+class DivergedRecord(EndedRecord):
+    """Of a trial that diverged: no epoch need have ended, and the last weights say nothing."""
+
+    status: Literal["diverged"]
     metrics: list[EpochRecord]
-    weights_sha256: None  # type: ignore[assignment]
+    weights_sha256: None
 
 
 class CandidateRecord(Record):

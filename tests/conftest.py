@@ -46,6 +46,8 @@ def tiny_study(tmp_path: Path) -> Path:
 class Study:
     """Runs `study` in a process of its own, in a folder of its own."""
 
+    first: subprocess.CompletedProcess[str]  # of the fixture `finished`
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environment = {
@@ -94,7 +96,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
     folder = tmp_path_factory.mktemp("finished")
     (folder / "tiny_width.py").write_text(STUDY_FILE)
     runs = Study(folder)
-    runs.first = runs("tune", "tiny_width.py", "--seeds", "2")  # type: ignore[attr-defined]
+    runs.first = runs("tune", "tiny_width.py", "--seeds", "2")
     yield runs
     runs.end()
 

@@ -17,7 +17,7 @@ TUNE = ("tune", "tiny_width.py", "--seeds", "2")
 
 
 def test_a_study_is_trained_and_its_table_and_figure_are_there(finished: Study) -> None:
-    first = finished.first  # type: ignore[attr-defined]
+    first = finished.first
     assert first.returncode == 0, first.stderr
     assert "4 trials: 4 to train" in first.stderr
     assert "[4/4]" in first.stderr
@@ -36,7 +36,7 @@ def test_a_study_is_trained_and_its_table_and_figure_are_there(finished: Study) 
 
 
 def test_data_goes_to_stdout_and_no_chatter_to_either(finished: Study) -> None:
-    first = finished.first  # type: ignore[attr-defined]
+    first = finished.first
     lines = [line for line in first.stderr.splitlines() if line]
     assert all(line.startswith(("4 trials:", "[")) for line in lines), first.stderr
     assert "Trial" not in first.stdout
@@ -65,7 +65,7 @@ def test_the_same_command_again_trains_nothing_and_starts_no_ray(finished: Study
     again = finished(*TUNE, RAY_ADDRESS="no-such-host:1")  # would fail if Ray were asked
     assert again.returncode == 0, again.stderr
     assert again.stderr == "4 trials: 4 stored, 0 to train\n"
-    assert again.stdout == finished.first.stdout  # type: ignore[attr-defined]
+    assert again.stdout == finished.first.stdout
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 

@@ -62,4 +62,4 @@ def test_a_plugin_is_named_by_module_and_function() -> None:
 
 def test_a_config_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        TrialConfig().width = 3  # type: ignore[misc]
+        TrialConfig().width = 3
