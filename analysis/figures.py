@@ -17,10 +17,12 @@ from upath import UPath
 from analysis.measures import Curve, smoothed, smoothing_window
 from analysis.results import ENDED, Results, by_trial, last_epochs
 from analysis.statistics import mean_of
+from study import files
 
 STYLE = Path(__file__).with_name("study.mplstyle")
 # What a figure is without: when and by what it was made, so that the same results give the same bytes.
-METADATA = {
+SOURCE = {"png": "Source", "svg": "Source", "pdf": "Subject"}
+METADATA: dict[str, dict[str, str | None]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -152,21 +154,27 @@ def draw_effects(results: Results, study: str) -> Figure:
     return figure
 
 
-def save(figure: Figure, folder: UPath, name: str, kinds: tuple[str, ...] = ("png", "svg")) -> list[UPath]:
-    """Write the figure in these formats; the same results give the same bytes."""
-    folder.mkdir(parents=True, exist_ok=True)
+def save(
+    figure: Figure, folder: UPath, name: str, kinds: tuple[str, ...] = ("png", "svg"), made_from: str = ""
+) -> list[UPath]:
+    """Write the figure in these formats; the same results give the same bytes.
+
+    `made_from` says in the files' metadata what they were made from.
+    """
+    files.remove_temporary(folder)
     paths = []
     for kind in kinds:
         paths.append(folder / f"{name}.{kind}")
-        paths[-1].write_bytes(rendered(figure, kind))
+        files.write(paths[-1], rendered(figure, kind, made_from))
     return paths
 
 
-def rendered(figure: Figure, kind: str) -> bytes:
+def rendered(figure: Figure, kind: str, made_from: str = "") -> bytes:
     """The figure as the bytes of a PNG, SVG or PDF file."""
     content = io.BytesIO()
+    metadata = METADATA[kind] | ({SOURCE[kind]: made_from} if made_from else {})
     with style.context(STYLE):
-        figure.savefig(content, format=kind, metadata=METADATA[kind])
+        figure.savefig(content, format=kind, metadata=metadata)
     return content.getvalue()
 
 

@@ -23,6 +23,8 @@ TEMPLATES = Path(__file__).with_name("templates")
 FIGURE_KINDS = ("png", "svg", "pdf")
 # The report's own margin for two accuracies that are about the same, in percentage points.
 MARGIN = 1.0
+# What differs each time that the same trial is trained; all other tables are the same then.
+DIFFERS = ["training_seconds", "images_per_second", "started"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ def write(results: Results, out: Path, studies: Iterable[str] | None = None) -> 
     )
     tables.save(whole, UPath(out / "tables"), "report")
     _save_shown(_summary_table(sections), out / "tables" / "report")
-    results.trials.sort_values("key").to_csv(out / "tables" / "trials.csv", index=False)
+    trials = results.trials.sort_values("key")
+    trials.drop(columns=DIFFERS).to_csv(out / "tables" / "trials.csv", index=False)
+    trials[["key", *DIFFERS]].to_csv(out / "tables" / "timings.csv", index=False)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=jinja2.select_autoescape(["html"]),
@@ -171,4 +175,7 @@ def _made_with(trials: pd.DataFrame) -> list[str]:
         if len(counts):
             each = [f"{value} ({n} trials)" for value, n in counts.items()]
             lines.append(f"{name}: {', '.join(each) if len(counts) > 1 else counts.index[0]}")
+    seconds = trials.training_seconds.dropna()
+    if len(seconds):
+        lines.append(f"training: {seconds.sum():,.0f} s in {len(seconds)} trials")
     return lines

@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from study.store import Damaged, TrialStore, keys_of
+from study.files import StorageError
+from study.records import Damaged
+from study.store import TrialStore, keys_of
 
 # Trials that ended by themselves, as opposed to those that a scheduler stopped.
 ENDED = ("finished", "diverged")
@@ -121,7 +123,7 @@ class Results:
         for key in dict.fromkeys(keys):
             try:
                 curve = self.store.curve(key).to_pandas()[CURVE_COLUMNS]
-            except (Damaged, KeyError) as problem:
+            except (Damaged, StorageError, KeyError) as problem:
                 self.problems.append(str(problem))
                 continue
             frames.append(curve.assign(key=key))
@@ -150,9 +152,10 @@ def load(storage: str | Path | TrialStore, studies: Iterable[str] | None = None)
     for name in store.studies() if studies is None else studies:
         try:
             records[name] = store.study(name)
-        except Damaged as problem:
+        except (Damaged, StorageError) as problem:
             problems.append(str(problem))
-    finished, stopped = store.finished(), store.stopped()
+    states = store.states()
+    finished, stopped = states.finished, states.stopped
     if studies is not None:
         theirs = {key for record in records.values() for key in keys_of(record)}
         finished, stopped = finished & theirs, stopped & theirs
@@ -160,7 +163,7 @@ def load(storage: str | Path | TrialStore, studies: Iterable[str] | None = None)
     for key in sorted(finished):
         try:
             rows.append(_row(store.result(key)))
-        except Damaged as problem:
+        except (Damaged, StorageError) as problem:
             problems.append(str(problem))
     rows += [{"key": key, "status": "stopped"} for key in sorted(stopped)]
     trials = pd.DataFrame(rows, columns=list(TRIAL_COLUMNS)).astype(TRIAL_COLUMNS)

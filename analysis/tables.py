@@ -11,6 +11,7 @@ from upath import UPath
 
 from analysis.results import Results
 from analysis.statistics import binomial_error, mean_of
+from study import files
 
 # The data set of the published values.
 PUBLISHED_FOR = "mnist"
@@ -25,7 +26,8 @@ def arm_table(results: Results, study: str) -> pd.DataFrame:
     points, NaN where n < 2); test_set_error (the binomial standard
     error of an accuracy measured on that many images, in points); best_test_accuracy (mean of the best
     epochs) and best_epoch (their median); top5 (mean, in percent); published (in percent, NaN where the
-    report has none) and published_minus_ours (points); parameters; seconds (of training, mean over trials).
+    report has none) and published_minus_ours (points); parameters. No durations:
+    the same results give the same table.
     """
     record = results.studies[study]
     rows = []
@@ -51,7 +53,6 @@ def arm_table(results: Results, study: str) -> pd.DataFrame:
                 "published": published,
                 "published_minus_ours": published - accuracy.mean,
                 "parameters": trials.parameters.max(),
-                "seconds": trials.training_seconds.mean(),
             }
         )
     floats = ("test_set_error", "best_epoch", "published", "published_minus_ours")
@@ -99,7 +100,6 @@ def as_reported(table: pd.DataFrame, differences: pd.DataFrame, varies: str, ref
         shown["published, %"] = numbers(table.published, 2)
         shown["published − ours"] = signed(table.published_minus_ours)
     shown["parameters"] = ["" if pd.isna(count) else f"{count:,}" for count in table.parameters]
-    shown["s/trial"] = numbers(table.seconds, 1)
     # A column in which there is nothing to say is left out.
     return shown.loc[:, [name for name in shown if (shown[name] != "").any()]]
 
@@ -132,9 +132,9 @@ def other_data(record: dict[str, Any]) -> list[str]:
 
 def save(table: pd.DataFrame, folder: UPath, name: str) -> UPath:
     """Write a table as CSV, with all its digits."""
-    folder.mkdir(parents=True, exist_ok=True)
+    files.remove_temporary(folder)
     path = folder / f"{name}.csv"
-    path.write_text(table.to_csv(index=False), encoding="utf-8")
+    files.write(path, table.to_csv(index=False).encode())
     return path
 
 

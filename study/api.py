@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.text import Text
 from upath import UPath
 
-from study import data
+from study import data, files
 from study.config import StudyError
 from study.loading import load
 from study.plan import Plan, make_plan
+from study.records import Damaged
 from study.runner import Options, Outcome
 from study.runner import run as run_plan
 from study.spec import Study
-from study.store import Damaged, TrialStore, keys_of, open_store
+from study.store import TrialStore, keys_of, open_store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +43,7 @@ class Artifacts:
 
 
 def tune(plan: Plan, store: TrialStore, data_folder: Path, options: Options, console: Console) -> Outcome:
-    """Train what is pending and say what became of it. Starts Ray only where there is work."""
+    """Train what is pending, or was stored and is damaged. Starts Ray only where there is work."""
     if options.scheduler is not None and len(plan.records) > 1:
         raise StudyError(
             f"--scheduler {options.scheduler} compares all trials with each other: give one study at a time"
@@ -52,6 +56,10 @@ def tune(plan: Plan, store: TrialStore, data_folder: Path, options: Options, con
         from study.tensorboard import EventFiles
 
         events = EventFiles(store, plan.records)
+    plan = plan.checked(store)
+    for key, damage in plan.damaged.items():
+        console.print(Text(f"{plan.trials[key].name}: is trained again: {damage}", style="yellow"))
+    console.print(_counted(plan), highlight=False)
     if not plan.pending:
         plan.begin(store)
         outcome = Outcome()
@@ -67,7 +75,7 @@ def tune(plan: Plan, store: TrialStore, data_folder: Path, options: Options, con
 def artifacts(store: TrialStore, name: str) -> Artifacts | None:
     """The study's table and figure, written into the storage; None before any trial is finished.
 
-    A figure is drawn anew only if a trial was finished since.
+    A figure is drawn anew only if it was made from other results.
     """
     from analysis import results, tables
 
@@ -77,17 +85,32 @@ def artifacts(store: TrialStore, name: str) -> Artifacts | None:
     table = tables.arm_table(found, name)
     csv = tables.save(table, store.root / "tables", name)
     paths = [store.root / "figures" / f"{name}.{kind}" for kind in ("png", "svg")]
-    if not store.unchanged_since(name, paths):
+    made_from = _fingerprint(found.studies[name], found.of(name))
+    if not all(made_from.encode() in (files.read(path) or b"") for path in paths):
         # matplotlib takes a second to import: a finished study is shown without it.
         from analysis import figures
 
-        paths = figures.save(figures.draw_training_curves(found, name), store.root / "figures", name)
+        drawn = figures.draw_training_curves(found, name)
+        paths = figures.save(drawn, store.root / "figures", name, made_from=made_from)
     return Artifacts(table, csv, paths, found.problems)
+
+
+def _fingerprint(record: dict[str, Any], trials: pd.DataFrame) -> str:
+    """sha256 (hex) of all that a study's figure shows."""
+    shown = record | {"trials": trials[["key", "status", "weights_sha256"]].fillna("").to_dict("list")}
+    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
+
+
+def _counted(plan: Plan) -> str:
+    known = f"{len(plan.stored)} stored, " if plan.stored else ""
+    if plan.interrupted:
+        known += f"{len(plan.interrupted)} to continue, "
+    return f"{len(plan.trials)} trials: {known}{len(plan.pending)} to train"
 
 
 def counts(store: TrialStore, studies: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
     """How many trials of each study are finished, stopped, begun and missing; and what can't be read."""
-    finished, begun, stopped = store.finished(), store.interrupted(), store.stopped()
+    states = store.states()
     rows, problems = [], []
     for name in studies:
         try:
@@ -96,9 +119,9 @@ def counts(store: TrialStore, studies: list[str]) -> tuple[list[dict[str, Any]],
             problems.append(str(problem))
             continue
         of = {
-            "finished": len(keys & finished),
-            "stopped": len(keys & stopped),
-            "begun": len(keys & begun - stopped - finished),
+            "finished": len(keys & states.finished),
+            "stopped": len(keys & states.stopped),
+            "begun": len(keys & states.interrupted),
         }
         rows.append({"study": name, "trials": len(keys), **of, "missing": len(keys) - sum(of.values())})
     return rows, problems

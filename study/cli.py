@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import shlex
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +26,7 @@ from study.options import (
     Fresh,
     GpusPerTrial,
     MaxConcurrent,
+    MaxFailures,
     Precision,
     SchedulerOption,
     Seeds,
@@ -30,6 +34,7 @@ from study.options import (
     Storage,
     Studies,
     TensorBoard,
+    TrialTimeout,
     gpus,
     settings,
 )
@@ -120,6 +125,8 @@ def tune(
     gpus_per_trial: GpusPerTrial = "auto",
     max_concurrent: MaxConcurrent = None,
     checkpoint_every: CheckpointEvery = 10.0,
+    trial_timeout: TrialTimeout = None,
+    max_failures: MaxFailures = 2,
     scheduler: SchedulerOption = None,
     tensorboard: TensorBoard = False,
     as_json: AsJson = False,
@@ -139,37 +146,39 @@ def tune(
 
     from study import api, show, show_results
     from study.config import StudyError
+    from study.files import StorageError
     from study.runner import Options
 
+    if trial_timeout is not None and not trial_timeout > 0:
+        raise StudyError(f"--trial-timeout {trial_timeout:g}: give a number of seconds above 0")
     if scheduler not in (None, "asha"):
         raise StudyError(f"--scheduler {scheduler}: the only one is asha")
-    store, folder, made = _planned(
-        studies, seeds, set_, dataset, data_dir, epochs, precision, storage, fresh, scheduler is not None
-    )
-    if dry_run:
-        show.plan(made, as_json)
-        return
     options = Options(
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus(gpus_per_trial),
         max_concurrent=max_concurrent,
         address=address,
         checkpoint_seconds=checkpoint_every,
+        trial_timeout=trial_timeout,
+        max_failures=max_failures,
         scheduler=scheduler,
         tensorboard=tensorboard,
     )
-    console = Console(stderr=True)
-    known = f"{len(made.stored)} stored, " if made.stored else ""
-    if made.interrupted:
-        known += f"{len(made.interrupted)} to continue, "
-    console.print(f"{len(made.trials)} trials: {known}{len(made.pending)} to train", highlight=False)
-    try:
-        outcome = api.tune(made, store, folder, options, console)
-    except KeyboardInterrupt:
-        _stopped()
-    if outcome.interrupted:
-        _stopped()
-    show_results.results(store, [record["name"] for record in made.records], as_json)
+    with _stop_signals():
+        store, folder, made = _planned(
+            studies, seeds, set_, dataset, data_dir, epochs, precision, storage, fresh, scheduler is not None
+        )
+        if dry_run:
+            show.plan(made, as_json)
+            return
+        outcome = api.tune(made, store, folder, options, Console(stderr=True))
+        if outcome.interrupted:
+            raise KeyboardInterrupt
+        try:
+            show_results.results(store, [record["name"] for record in made.records], as_json)
+        except StorageError as error:  # the trials are stored, what is made of them can't be
+            typer.echo(error, err=True)
+            raise typer.Exit(FAILED) from None
     for trial, reason, where in outcome.failed.values():
         typer.echo(f"{trial.name} failed: {reason}\n  whole traceback: {where}", err=True)
     if outcome.failed:
@@ -218,8 +227,15 @@ def _planned(
     return store, folder, make_plan(loaded, seeds, store, folder, overrides, fresh, keep_stopped)
 
 
-def _stopped() -> None:
-    # --fresh would forget what was trained.
-    command = shlex.join(["study", *(word for word in sys.argv[1:] if word != "--fresh")])
-    typer.echo(f"Stopped; what was trained is kept. To continue: {command}", err=True)
-    raise typer.Exit(INTERRUPTED)
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[None]:
+    """Ctrl-C, a job that is stopped and a terminal that is closed end the command with what continues it."""
+    for kind in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(kind, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    except KeyboardInterrupt:
+        # --fresh would forget what was trained.
+        command = shlex.join(["study", *(word for word in sys.argv[1:] if word != "--fresh")])
+        typer.echo(f"Stopped; what was trained is kept. To continue: {command}", err=True)
+        raise typer.Exit(INTERRUPTED) from None

@@ -7,6 +7,7 @@ from typing import Any
 
 from ray import tune
 
+from study.files import StorageError
 from study.plan import Trial
 from study.progress import Progress
 from study.store import TrialStore
@@ -46,13 +47,21 @@ class Follower(tune.Callback):  # type: ignore[misc]
             self.failed[ours.key] = (ours, result["error"], result["error_file"])
         self._progress.report(ours, result)
 
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        """A trial whose process was lost, and that is started again."""
+        self._progress.note(self._trials[trial.config["trial"]], "its process was lost; it is started again")
+
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         """A trial that ended by itself, or that a scheduler stopped."""
         ours, last = self._trials[trial.config["trial"]], trial.last_result
         if not last["whole"]:
-            self._store.save_stopped(
-                ours.key, {name: last[name] for name in ("iteration", "iterations", "recent_accuracy")}
-            )
+            why = {name: last[name] for name in ("iteration", "iterations", "recent_accuracy")}
+            try:
+                self._store.save_stopped(ours.key, why)
+            except StorageError as error:
+                self.failed[ours.key] = (ours, str(error), "")
+                self._progress.failed(ours, str(error))
+                return
             self.stopped.add(ours.key)
             self._progress.stopped(ours, last)
         elif ours.key not in self.failed:
@@ -61,6 +70,7 @@ class Follower(tune.Callback):  # type: ignore[misc]
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         """A trial whose process was lost as often as allowed."""
         ours = self._trials[trial.config["trial"]]
-        reason = str(trial.get_error() or "its process was lost").strip().split("\n")[0]
-        self.failed[ours.key] = (ours, f"{reason} (tried {self._attempts} times)", str(trial.error_file))
+        lost = str(trial.get_error() or "its process was lost").strip()
+        reason = f"{lost.splitlines()[0]} (tried {self._attempts} times)"
+        self.failed[ours.key] = (ours, reason, self._store.save_error(ours.key, lost))
         self._progress.failed(ours, reason)

@@ -56,6 +56,16 @@ CheckpointEvery = Annotated[
         min=0, metavar="SECONDS", help="Save running trials this often, at most.", rich_help_panel=HOW
     ),
 ]
+TrialTimeout = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS", help="A trial that takes longer fails; the others go on.", rich_help_panel=HOW
+    ),
+]
+MaxFailures = Annotated[
+    int,
+    typer.Option(min=0, help="Start a trial again whose process was lost, this often.", rich_help_panel=HOW),
+]
 SchedulerOption = Annotated[
     str | None,
     typer.Option(metavar="asha", help="Stop trials early that fall behind in training accuracy."),

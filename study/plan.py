@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,26 +36,44 @@ class Trial:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one `study tune` is about: studies as they will be recorded, and their distinct trials."""
+    """What one `study tune` is about: studies as they will be recorded, and their distinct trials.
+
+    By keys: `stored` are finished; `stopped` were stopped early and stay so; `interrupted` are continued, of
+    which `resumed` were stopped early; `littered` are finished and something was left beside them; `damaged`
+    were finished and can't be read any more, with the reason.
+    """
 
     records: list[dict[str, Any]]
     trials: dict[str, Trial]
     stored: set[str]
     interrupted: set[str] = field(default_factory=set)
     stopped: set[str] = field(default_factory=set)
+    resumed: set[str] = field(default_factory=set)
+    littered: set[str] = field(default_factory=set)
+    damaged: dict[str, str] = field(default_factory=dict)
     fresh: bool = False
 
     @property
     def pending(self) -> list[Trial]:
         """The trials to train, in the order of the studies."""
-        return [trial for key, trial in self.trials.items() if key not in self.stored | self.stopped]
+        ended = self.stored | self.stopped
+        return [trial for key, trial in self.trials.items() if key not in ended]
 
     def begin(self, store: TrialStore) -> None:
-        """Record the studies in the store, and forget what `fresh` wants trained again."""
+        """Record the studies in the store, and forget what is to be trained again."""
         for record in self.records:
             store.save_study(record)
-        for trial in self.pending:
-            store.remove(trial.key) if self.fresh else store.forget_stopped(trial.key)
+        for key in self.littered:
+            store.tidy(key)
+        for key in [trial.key for trial in self.pending] if self.fresh else self.damaged:
+            store.remove(key)
+        for key in self.resumed:
+            store.forget_stopped(key)
+
+    def checked(self, store: TrialStore) -> Plan:
+        """The same after reading all stored trials: those that can't be read are to be trained again."""
+        damaged = store.damaged(self.stored)
+        return replace(self, stored=self.stored - damaged.keys(), damaged=damaged)
 
     @property
     def occurrences(self) -> int:
@@ -117,10 +135,19 @@ def make_plan(
         records.append(_record(study, seeds, arms, overrides or {}))
     if mistakes:
         raise StudyError(*dict.fromkeys(mistakes))
-    stored = set() if fresh else store.finished() & trials.keys()
-    stopped = store.stopped() & trials.keys() if keep_stopped and not fresh else set()
-    interrupted = set() if fresh else store.interrupted() & trials.keys() - stored - stopped
-    return Plan(records, trials, stored, interrupted, stopped, fresh)
+    if fresh:
+        return Plan(records, trials, set(), fresh=True)
+    states = store.states()
+    resumed = set() if keep_stopped else states.stopped & trials.keys()
+    return Plan(
+        records,
+        trials,
+        stored=states.finished & trials.keys(),
+        stopped=states.stopped & trials.keys() if keep_stopped else set(),
+        interrupted=states.interrupted & trials.keys() | resumed,
+        resumed=resumed,
+        littered=states.littered & trials.keys(),
+    )
 
 
 def _record(

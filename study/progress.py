@@ -51,16 +51,22 @@ class Progress:
         for note in result["notes"]:  # a trial repeats them in each report of a process
             if (trial.key, note) not in self._said:
                 self._said.add((trial.key, note))
-                self.console.print(Text(f"{trial.name}: {note}", style="yellow"))
+                self.note(trial, note)
+        if "waits" in result:
+            return
         share = result["iteration"] / result["iterations"]
         # What an earlier run trained took none of this run's time.
         if trial.key not in self._already:
-            self._already[trial.key] = share if result["notes"] else 0.0
+            self._already[trial.key] = result["resumed_at"] / result["iterations"]
         self._shares[trial.key] = share
         self._running[trial.key] = (trial, result)
         if result["whole"]:  # a scheduler that stops a trial sets `done` too
             self._end(trial)
             self.console.print(self._line(trial, result))
+
+    def note(self, trial: Trial, said: str) -> None:
+        """Something out of the ordinary about a trial that goes on."""
+        self.console.print(Text(f"{trial.name}: {said}", style="yellow"))
 
     def failed(self, trial: Trial, reason: str) -> None:
         """A trial that will not be trained again in this run."""

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 from study.config import StudyError
 from study.resources import Node
@@ -26,11 +27,11 @@ QUIET = {
 
 
 @contextlib.contextmanager
-def ray_session(address: str | None) -> Iterator[list[Node]]:
-    """Ray, started or joined for this run; gives the cluster's nodes.
+def ray_session(address: str | None, folder: Path) -> Iterator[list[Node]]:
+    """Ray, started for this run with its files in `folder`, or joined; gives the cluster's nodes.
 
     Meanwhile SIGTERM (a job that is stopped) and SIGHUP (a terminal that is closed) do what Ctrl-C does.
-    Raises StudyError where no cluster answers at the address.
+    Raises StudyError where no cluster answers at the address, or none can be started.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -43,11 +44,13 @@ def ray_session(address: str | None) -> Iterator[list[Node]]:
             ray.init(
                 address=address or "local",
                 include_dashboard=False if address is None else None,
+                _temp_dir=str(folder / "ray") if address is None else None,
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,
             )
-        except (ConnectionError, ValueError) as error:
-            raise StudyError(f"No Ray cluster answers at {address}: {str(error).splitlines()[0]}") from None
+        except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+            failed = f"No Ray cluster answers at {address}" if address else "Ray can't be started here"
+            raise StudyError(f"{failed}: {str(error).strip().splitlines()[0]}") from None
     try:
         with _stop_signals():
             yield [

@@ -1,18 +1,43 @@
-"""What the store's JSON files must say to be read. Fields that a later version adds are let pass."""
+"""What the store's JSON files must say to be read, and how they are written.
+
+Each holds the number of its format and a checksum of the rest. Fields that a later version adds without
+changing the format are let pass.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import hashlib
+import json
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from study.claims import Claim
+from study.config import StudyError
+
+# Raised whenever an older version could misread what a newer one wrote.
+FORMAT = 1
+
+
+class Damaged(Exception):
+    """A file of the store that is not what was written; the message names it."""
+
+
+class NewerFormat(Damaged):
+    """A file that a newer version wrote, which this one can't read."""
 
 
 class Record(BaseModel):
     """Read as it is: a number is not made of a text."""
 
     model_config = ConfigDict(extra="allow", strict=True)
+
+
+class FileRecord(Record):
+    """What every file says besides."""
+
+    format: int
+    sha256: str
 
 
 class EpochRecord(Record):
@@ -47,7 +72,7 @@ class ProvenanceRecord(Record):
     python: str
 
 
-class EndedRecord(Record):
+class EndedRecord(FileRecord):
     """trials/<key>/result.json, whatever the end was."""
 
     key: str
@@ -90,7 +115,7 @@ class ArmRecord(Record):
     candidates: list[CandidateRecord] = Field(min_length=1)
 
 
-class StudyRecord(Record):
+class StudyRecord(FileRecord):
     """studies/<name>.json: everything that analysis needs to know of a study besides its trials."""
 
     name: str
@@ -107,3 +132,47 @@ class StudyRecord(Record):
     versions: dict[str, str]
     published: dict[str, dict[str, float]]
     claims: list[Claim]
+
+
+RESULT: TypeAdapter[Any] = TypeAdapter(
+    Annotated[FinishedRecord | DivergedRecord, Field(discriminator="status")]
+)
+STUDY: TypeAdapter[Any] = TypeAdapter(StudyRecord)
+
+
+def encoded(value: dict[str, Any]) -> bytes:
+    """The value as a file of the store. Raises ValueError where a number is not finite."""
+    value = {"format": FORMAT, **value}
+    return (json.dumps({**value, "sha256": _sha256(value)}, indent=1, allow_nan=False) + "\n").encode()
+
+
+def decoded(content: bytes | None, kind: TypeAdapter[Any], where: object) -> dict[str, Any]:
+    """The value in a file of this kind; None is a missing file. Raises Damaged, naming `where`."""
+    if content is None:
+        raise Damaged(f"{where}: is missing")
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise Damaged(f"{where}: not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise Damaged(f"{where}: not a JSON object")
+    if value.pop("sha256", None) != _sha256(value):
+        raise Damaged(f"{where}: the checksum does not match")
+    written = value.get("format")
+    if isinstance(written, int) and written > FORMAT:
+        raise NewerFormat(f"{where}: was written by a newer version of study")
+    try:
+        kind.validate_json(content)
+    except StudyError as error:  # of a claim
+        raise Damaged(f"{where}: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise Damaged(f"{where}: {place}{': ' if place else ''}{first['msg']}") from None
+    del value["format"]
+    return value
+
+
+def _sha256(value: dict[str, Any]) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

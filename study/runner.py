@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from study.progress import progress_for
 from study.provenance import git_commit
 from study.ray_session import ray_session
 from study.store import TrialStore
+from study.workspace import workspace
 
 MAX_FAILURES = 2
 
@@ -36,6 +35,8 @@ class Options:
     """How to run, as opposed to what. None means automatic.
 
     A result is the same to the bit on the same device with the same number of threads, to rounding elsewhere.
+    `trial_timeout` is in seconds, for one attempt. `max_failures` is how often a trial whose process was lost
+    is started again; an error that the trial itself raises is not tried again.
     """
 
     cpus_per_trial: float | None = None
@@ -43,6 +44,8 @@ class Options:
     max_concurrent: int | None = None
     address: str | None = None
     checkpoint_seconds: float = 10.0
+    trial_timeout: float | None = None
+    max_failures: int = MAX_FAILURES
     scheduler: str | None = None
     tensorboard: bool = False
 
@@ -62,11 +65,11 @@ def run(
     as KeyboardInterrupt. Raises StudyError where trials don't fit their data or could never have their
     resources; nothing has been written then.
     """
-    with ThreadPoolExecutor(1) as thread:
+    with workspace() as folder, ThreadPoolExecutor(1) as thread:
         # torch's import and the data take as long as Ray's start does.
         prepared = thread.submit(prepare, plan, data_folder)
-        with ray_session(options.address) as nodes:
-            return _train(plan, store, prepared.result(), nodes, options, console, on_finished)
+        with ray_session(options.address, folder) as nodes:
+            return _train(plan, store, prepared.result(), nodes, options, console, on_finished, folder)
 
 
 def _train(
@@ -77,6 +80,7 @@ def _train(
     options: Options,
     console: Console,
     on_finished: Callable[[str], None],
+    folder: Path,
 ) -> Outcome:
     from study.follower import Follower
 
@@ -87,14 +91,11 @@ def _train(
     plan.begin(store)
     # The longest first, so that the last one does not run alone.
     trials = sorted(plan.pending, key=lambda trial: -prepared.work[trial.key])
-    workspace = tempfile.mkdtemp(prefix="study-tune-")
-    try:
-        with progress_for(console, trials, prepared.work) as progress:
-            follower = Follower(trials, store, progress, MAX_FAILURES + 1, on_finished)
-            _tuner(trials, prepared, shares, store, options, follower, workspace).fit()
-    finally:
-        shutil.rmtree(workspace, ignore_errors=True)
-    missing = {trial.key for trial in trials} - store.finished() - follower.stopped - follower.failed.keys()
+    with progress_for(console, trials, prepared.work) as progress:
+        follower = Follower(trials, store, progress, options.max_failures + 1, on_finished)
+        _tuner(trials, prepared, shares, store, options, follower, folder).fit()
+    ended = store.states().finished | follower.stopped | follower.failed.keys()
+    missing = {trial.key for trial in trials} - ended
     return Outcome(follower.failed, interrupted=bool(missing))
 
 
@@ -105,7 +106,7 @@ def _tuner(
     store: TrialStore,
     options: Options,
     follower: Any,
-    workspace: str,
+    folder: Path,
 ) -> Any:
     """The tune.Tuner of these trials, in this order. Its files are working space, never the truth."""
     from ray import tune
@@ -122,6 +123,7 @@ def _tuner(
         shares=shares,
         commit=git_commit(Path.cwd()),
         checkpoint_seconds=options.checkpoint_seconds,
+        trial_timeout=options.trial_timeout,
     )
 
     def bundle(config: dict[str, Any]) -> Any:
@@ -139,9 +141,9 @@ def _tuner(
             trial_dirname_creator=_short_name,
         ),
         run_config=tune.RunConfig(
-            storage_path=workspace,
+            storage_path=str(folder / "tune"),
             callbacks=[follower],
-            failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+            failure_config=tune.FailureConfig(max_failures=options.max_failures),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=0,
         ),

@@ -6,108 +6,142 @@
     trials/<key>/checkpoint.pt    only while unfinished: a sha256 (32 bytes), then Training.state()
     trials/<key>/stopped.json     only if a scheduler stopped the trial early: where and why
     trials/<key>/error.txt        only after a failure: the traceback
+    trials/<key>/lock             only while unfinished: held by the process that trains it
 
-Everything is plain data: reading a storage executes nothing. Every file is whole or absent.
+Everything is plain data with a checksum: reading a storage executes nothing. Every file is whole or absent.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
-import json
 import os
-import uuid
-from collections.abc import Collection
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import Field, TypeAdapter, ValidationError
+from filelock import FileLock, Timeout
 from upath import UPath
 
+from study import files
 from study.config import StudyError
-from study.records import DivergedRecord, FinishedRecord, StudyRecord
+from study.records import RESULT, STUDY, Damaged, NewerFormat, decoded, encoded
 
-RESULT: TypeAdapter[Any] = TypeAdapter(
-    Annotated[FinishedRecord | DivergedRecord, Field(discriminator="status")]
-)
-STUDY: TypeAdapter[Any] = TypeAdapter(StudyRecord)
+COMMITTED = {"curve.parquet", "result.json"}
+READERS = 16
 
 
-class Damaged(Exception):
-    """A file of the store that is not what was written; the message names it."""
+@dataclass(frozen=True)
+class States:
+    """The keys of a storage's trials, each in one of the first three at most.
+
+    `littered` are finished trials beside whose files others lie, left by a killed process.
+    """
+
+    finished: set[str]
+    stopped: set[str]
+    interrupted: set[str]
+    littered: set[str]
 
 
 class TrialStore:
-    """Results and checkpoints under one folder or URL that fsspec knows (`./results`, `s3://...`)."""
+    """Results and checkpoints under one folder or URL that fsspec knows (`./results`, `s3://...`).
+
+    Every method that reads or writes raises StorageError where the filesystem lastingly refuses.
+    """
 
     def __init__(self, root: str | Path | UPath) -> None:
         try:
             self.root = UPath(root)
+            if not files.is_local(self.root):
+                # A listing that is kept knows nothing of what other processes write meanwhile.
+                self.root = UPath(self.root, use_listings_cache=False)
         except (ValueError, ImportError, OSError) as error:
             raise StudyError(
                 f"storage {root}: {error}", "Give a folder or a URL such as s3://bucket/results."
             ) from None
-        if self.root.protocol in ("", "file"):
+        if files.is_local(self.root):
             # Workers have other working directories.
             self.root = UPath(Path(str(self.root.path)).absolute())
         try:
             usable = self.root.is_dir() or not self.root.exists()
-        except OSError as error:
-            raise StudyError(f"storage {root}: {error}") from None
         except ImportError as error:
             raise StudyError(
                 f"storage {root}: {error}", "pip install 'study[cluster]' brings S3 and Google's storage."
             ) from None
+        except Exception as error:  # of an object store's client: no credentials, no such host, ...
+            raise StudyError(f"storage {root}: {files.reason(error)}") from None
         if not usable:
             raise StudyError(f"storage {root} is a file, not a folder.", "Name another with --storage.")
 
     def check_writable(self) -> None:
         """Raises StudyError where the storage can't be written."""
-        probe = self.root / f".write-test-{uuid.uuid4().hex}"
+        probe = self.root / f".write-test-{os.getpid()}"
         try:
             new = not self.root.exists()
-            self.root.mkdir(parents=True, exist_ok=True)
-            probe.write_bytes(b"")
-            probe.unlink()
-            if new and self.root.protocol in ("", "file"):
+            files.write(probe, b"test")
+            files.remove(probe)
+            if new and files.is_local(self.root):
                 self.root.rmdir()  # the request may still turn out to be wrong
-        except OSError as error:
+        except (OSError, StudyError) as error:
+            cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
             raise StudyError(
-                f"storage {self.root} can't be written: {error.strerror or error}",
+                f"storage {self.root} can't be written: {files.reason(cause)}",
                 "Name another folder or URL with --storage or STUDY_STORAGE.",
             ) from None
 
-    def finished(self) -> set[str]:
-        """The keys of all committed trials."""
-        return {path.parent.name for path in self.root.glob("trials/*/result.json")}
+    def states(self) -> States:
+        """How far all trials are, in one listing."""
+        found = files.names_by_folder(self.root / "trials")
+        finished = {key for key, names in found.items() if "result.json" in names}
+        stopped = {key for key, names in found.items() if "stopped.json" in names} - finished
+        return States(
+            finished,
+            stopped,
+            {key for key, names in found.items() if "checkpoint.pt" in names} - finished - stopped,
+            {key for key in finished if found[key] - COMMITTED},
+        )
 
     def has(self, key: str) -> bool:
         """Whether this trial is committed."""
         return (self._trial(key) / "result.json").exists()
 
-    def interrupted(self) -> set[str]:
-        """The keys of all trials with a checkpoint to go on from."""
-        return {path.parent.name for path in self.root.glob("trials/*/checkpoint.pt")}
+    def damaged(self, keys: Iterable[str]) -> dict[str, str]:
+        """Of these committed trials, those that can't be read any more, and what is wrong with them.
 
-    def stopped(self) -> set[str]:
-        """The keys of all trials that a scheduler stopped before their end."""
-        return {path.parent.name for path in self.root.glob("trials/*/stopped.json")} - self.finished()
+        Raises StudyError where one was written by a newer version, which is to be trusted.
+        """
+        wanted = list(keys)
+        with ThreadPoolExecutor(READERS) as threads:  # an object store answers many at once
+            found = threads.map(self._damage, wanted)
+            return {key: damage for key, damage in zip(wanted, found, strict=True) if damage}
+
+    def _damage(self, key: str) -> str | None:
+        try:
+            self.result(key)
+            self.curve(key)
+        except NewerFormat as error:
+            raise StudyError(str(error), "Upgrade, or name another storage with --storage.") from None
+        except Damaged as damage:
+            return str(damage)
+        return None
 
     def save_stopped(self, key: str, why: dict[str, Any]) -> None:
         """Record that a scheduler stopped the trial; it is not finished, and its checkpoint stays."""
-        self._write(self._trial(key) / "stopped.json", _json(why))
+        files.write(self._trial(key) / "stopped.json", encoded(why))
 
     def forget_stopped(self, key: str) -> None:
         """The trial goes on."""
-        self._remove(self._trial(key) / "stopped.json")
+        files.remove(self._trial(key) / "stopped.json")
 
     def result(self, key: str) -> dict[str, Any]:
         """The trial's result. Raises Damaged, also where it is missing or incomplete."""
         path = self._trial(key) / "result.json"
-        result = _read(path, RESULT)
+        result = decoded(files.read(path), RESULT, path)
         if result["key"] != key:
             raise Damaged(f"{path}: is a copy of the result of {result['key']}")
         return result
@@ -115,37 +149,78 @@ class TrialStore:
     def curve(self, key: str) -> pa.Table:
         """The trial's iterations. Raises Damaged, also where it is missing."""
         path = self._trial(key) / "curve.parquet"
+        content = files.read(path)
+        if content is None:
+            raise Damaged(f"{path}: is missing")
         try:
-            return pq.read_table(io.BytesIO(path.read_bytes()))
+            table = pq.read_table(io.BytesIO(content))
         except (OSError, pa.ArrowException) as error:
-            raise Damaged(f"{path}: {error}") from None
+            raise Damaged(f"{path}: {files.reason(error)}") from None
+        if (table.schema.metadata or {}).get(b"sha256") != _sha256_of(table):
+            raise Damaged(f"{path}: the checksum does not match")
+        return table.replace_schema_metadata()
 
     def commit(self, key: str, curve: dict[str, Any], result: dict[str, Any]) -> None:
         """Write a finished trial: first the curve (column -> array), then the result that makes it count."""
         buffer = io.BytesIO()
-        pq.write_table(pa.table(curve), buffer)
-        self._write(self._trial(key) / "curve.parquet", buffer.getvalue())
-        self._write(self._trial(key) / "result.json", _json({"key": key, **result}))
-        for path in self._trial(key).iterdir():  # what a killed process left half written, too
-            if path.name not in ("curve.parquet", "result.json"):
-                self._remove(path)
+        table = pa.table(curve)
+        pq.write_table(table.replace_schema_metadata({b"sha256": _sha256_of(table)}), buffer)
+        files.write(self._trial(key) / "curve.parquet", buffer.getvalue())
+        files.write(self._trial(key) / "result.json", encoded({"key": key, **result}))
+        self.tidy(key)
+
+    def tidy(self, key: str) -> None:
+        """Remove what lies beside a finished trial's files."""
+        for path in self._trial(key).iterdir():
+            if path.name not in COMMITTED:
+                files.remove(path)
 
     def remove(self, key: str) -> None:
         """Forget a trial; the result goes first, so that half a removal is an unfinished trial."""
-        self._remove(self._trial(key) / "result.json")
+        files.remove(self._trial(key) / "result.json")
         for path in [*self._trial(key).glob("*")]:
-            self._remove(path)
+            files.remove(path)
+
+    def lock(self, key: str) -> FileLock | None:
+        """The right to train this trial, until it is released or this process ends; None where another
+        process has it.
+
+        It keeps several runs on one storage from training the same trial at the same time; where it can't
+        be had (an object store, a filesystem without locks), they may do so, and write the same bits.
+        """
+        folder = self._trial(key)
+        lock = FileLock(Path(folder.path) / "lock", blocking=False)
+        if not files.is_local(folder):
+            return lock
+        try:
+            Path(folder.path).mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            return None
+        except OSError:
+            return lock
+        files.remove_temporary(folder)
+        return lock
+
+    def unlock(self, lock: FileLock) -> None:
+        """Let others train the trial."""
+        if lock.is_locked:
+            Path(lock.lock_file).unlink(missing_ok=True)
+            lock.release()
+
+    def abandoned(self, key: str) -> bool:
+        """Whether a process was killed that trained the trial, or one does so still."""
+        return (self._trial(key) / "lock").exists()
 
     def save_checkpoint(self, key: str, state: bytes) -> None:
         """Keep an unfinished trial's state, in place of an older one."""
-        self._write(self._trial(key) / "checkpoint.pt", hashlib.sha256(state).digest() + state)
+        files.write(self._trial(key) / "checkpoint.pt", hashlib.sha256(state).digest() + state)
 
     def checkpoint(self, key: str) -> bytes | None:
         """The state saved last, or None. Raises Damaged where it is not what was saved."""
         path = self._trial(key) / "checkpoint.pt"
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
+        content = files.read(path)
+        if content is None:
             return None
         digest, state = content[:32], content[32:]
         if hashlib.sha256(state).digest() != digest:
@@ -153,66 +228,32 @@ class TrialStore:
         return state
 
     def save_error(self, key: str, traceback: str) -> str:
-        """Keep the traceback of a failed trial and return where it lies."""
+        """Keep the traceback of a failed trial and return where it lies, or why it does not."""
         path = self._trial(key) / "error.txt"
-        self._write(path, traceback.encode())
+        try:
+            files.write(path, traceback.encode())
+        except files.StorageError as error:
+            return str(error)
         return str(path)
 
     def save_study(self, record: dict[str, Any]) -> None:
         """Keep a study as it is run: everything that analysis needs besides the trials."""
-        path, content = self.root / "studies" / f"{record['name']}.json", _json(record)
-        # Left alone where nothing changed, so that its time says when it last did.
-        if not path.exists() or path.read_bytes() != content:
-            self._write(path, content)
+        files.remove_temporary(self.root / "studies")
+        path, content = self.root / "studies" / f"{record['name']}.json", encoded(record)
+        if files.read(path) != content:
+            files.write(path, content)
 
     def study(self, name: str) -> dict[str, Any]:
         """A study as last run. Raises Damaged, also where it is missing."""
-        return {**_read(self.root / "studies" / f"{name}.json", STUDY), "name": name}
+        path = self.root / "studies" / f"{name}.json"
+        return {**decoded(files.read(path), STUDY, path), "name": name}
 
     def studies(self) -> list[str]:
         """The names of the studies that were run, in alphabetical order."""
         return sorted(path.stem for path in self.root.glob("studies/*.json"))
 
-    def unchanged_since(self, study: str, made: Collection[UPath]) -> bool:
-        """Whether these files were made after everything the store now holds of the study."""
-        sources = [self.root / "studies" / f"{study}.json"]
-        sources += [self._trial(key) / "result.json" for key in keys_of(self.study(study))]
-        times = [path.stat().st_mtime for path in made if path.exists()]
-        newest = max(path.stat().st_mtime for path in sources if path.exists())
-        return len(times) == len(made) and min(times) >= newest
-
     def _trial(self, key: str) -> UPath:
         return self.root / "trials" / key
-
-    def _write(self, path: UPath, content: bytes) -> None:
-        """Write so that the file is whole or absent after any crash: to a temporary name, flushed, renamed.
-
-        An object store's put is atomic by itself.
-        """
-        if path.protocol not in ("", "file"):
-            path.write_bytes(content)
-            return
-        final = Path(path.path)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex}.tmp")
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(final)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-        folder = os.open(final.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-    def _remove(self, path: UPath) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
 
 
 def open_store(given: str | Path | None = None) -> TrialStore:
@@ -225,22 +266,10 @@ def keys_of(record: dict[str, Any]) -> list[str]:
     return [key for arm in record["arms"] for candidate in arm["candidates"] for key in candidate["keys"]]
 
 
-def _read(path: UPath, kind: TypeAdapter[Any]) -> dict[str, Any]:
-    """A JSON file that says what this kind must. Raises Damaged."""
-    try:
-        content = path.read_bytes()
-        kind.validate_json(content)
-    except OSError as error:
-        raise Damaged(f"{path}: {error.strerror or error}") from None
-    except StudyError as error:  # of a claim
-        raise Damaged(f"{path}: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise Damaged(f"{path}: {where}{': ' if where else ''}{first['msg']}") from None
-    value: dict[str, Any] = json.loads(content)
-    return value
-
-
-def _json(value: dict[str, Any]) -> bytes:
-    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
+def _sha256_of(table: pa.Table) -> bytes:
+    """sha256 (hex) of the columns' names and values."""
+    digest = hashlib.sha256()
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        digest.update(f"{name} {column.type} {len(column)} ".encode())
+        digest.update(column.to_numpy().tobytes())
+    return digest.hexdigest().encode()

@@ -9,25 +9,33 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import torch
+from filelock import FileLock
 from ray import tune
 
-from study import models, provenance
+from study import models, outcome
+from study.config import StudyError
 from study.data import Dataset
+from study.files import StorageError
+from study.limits import time_limit
 from study.plan import Trial
+from study.records import Damaged
 from study.resources import Resources
-from study.store import Damaged, TrialStore
+from study.store import TrialStore
 from study.training import Training
 
 REPORT_SECONDS = 1.0
 # Saving never costs more than 1/20 of the time.
 CHECKPOINT_COST_RATIO = 20
-# The fields of a last report that schedulers and the follower read, where there is nothing to train.
-AT_END = {"done": True, "whole": True, "percent": 100.0, "recent_accuracy": float("nan")}
+# What code that can't be interrupted gets before its process is ended.
+GRACE_SECONDS = 10.0
+# The fields of a report that schedulers and the follower read, where nothing was trained.
+NOTHING_TRAINED = {"recent_accuracy": float("nan"), "notes": []}
+AT_END = {**NOTHING_TRAINED, "done": True, "whole": True, "percent": 100.0}
+WAITS = {**NOTHING_TRAINED, "done": False, "whole": False, "percent": 0.0, "waits": True}
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]
@@ -49,6 +57,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         shares: dict[str, Resources],
         commit: str | None,
         checkpoint_seconds: float,
+        trial_timeout: float | None,
     ) -> None:
         """Called by Tune in a new process, with the parameters that the runner bound."""
         self._trials = trials
@@ -59,6 +68,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self._shares = shares
         self._commit = commit
         self._checkpoint_seconds = checkpoint_seconds
+        self._trial_timeout = trial_timeout
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -70,37 +80,51 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
     def _begin(self, config: dict[str, Any]) -> None:
         self._trial = self._trials[config["trial"]]
         self._training: Training | None = None
+        self._lock: FileLock | None = None
+        self._abandoned = False
         self._started = datetime.now(UTC)
         self._saved_at = time.monotonic()
         self._save_cost = 0.0
         self._saved_iteration = 0
+        self._resumed_at = 0
+        self._deadline: float | None = None
         self._pace: float | None = None
         self._notes: list[str] = []
 
     def step(self) -> dict[str, Any]:
         """Train for about a second; called by Tune until the result says `done`."""
         try:
+            if self._training is None and (nothing_to_train := self._take()):
+                return nothing_to_train
             return self._advance()
         except torch.AcceleratorError:
             raise  # the process has lost its GPU: Tune replaces it
-        except Exception as error:
-            where = self._store.save_error(self._trial.key, traceback.format_exc())
-            last_line = traceback.format_exception_only(error)[-1].strip()
-            self._training = None
-            return {**AT_END, "error": last_line, "error_file": where}
+        except (Exception, SystemExit) as error:
+            return self._failed(error)
+
+    def _take(self) -> dict[str, Any] | None:
+        """Become the one that trains the trial, or say why not."""
+        key = self._trial.key
+        if not self._store.has(key):
+            self._abandoned = self._store.abandoned(key)
+            self._lock = self._store.lock(key)
+            if self._lock is None:
+                time.sleep(REPORT_SECONDS)
+                return {**WAITS, "notes": ["another run is training it; waits for its result"]}
+            if not self._store.has(key):
+                return None
+            self._release()
+        # Another run on this storage was faster, or a process died just after its commit.
+        return {**AT_END, "already_stored": True}
 
     def _advance(self) -> dict[str, Any]:
-        if self._training is None:
-            if self._store.has(self._trial.key):
-                # Another run on this storage was faster, or a process died just after its commit.
-                return {**AT_END, "already_stored": True}
-            self._training = self._prepared()
-        training = self._training
-        deadline = time.monotonic() + REPORT_SECONDS
-        while not training.done and (left := deadline - time.monotonic()) > 0:
-            started = time.monotonic()
-            steps = training.run(max(1, int(left / self._pace)) if self._pace else 1)
-            self._pace = (time.monotonic() - started) / steps
+        with self._limited():
+            training = self._training = self._training or self._prepared()
+            deadline = time.monotonic() + REPORT_SECONDS
+            while not training.done and (left := deadline - time.monotonic()) > 0:
+                started = time.monotonic()
+                steps = training.run(max(1, int(left / self._pace)) if self._pace else 1)
+                self._pace = (time.monotonic() - started) / steps
         report = {
             "done": training.done,
             "whole": training.done,
@@ -108,9 +132,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             "recent_accuracy": training.recent_accuracy(),
             "iteration": training.iteration,
             "iterations": training.iterations,
+            "resumed_at": self._resumed_at,
             "epoch": -(-training.iteration // training.iterations_per_epoch),
             "train_accuracy": float(training.train_accuracy[-1]),
-            "images_per_second": self._images_per_second(training),
+            "images_per_second": training.images_per_second,
             "notes": self._notes,
         }
         if training.done:
@@ -122,74 +147,83 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             self._save(training)
         return report
 
+    def _limited(self) -> Any:
+        """The time that --trial-timeout leaves this attempt."""
+        if self._trial_timeout is None:
+            return time_limit(None, "")
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self._trial_timeout
+        said = f"took longer than --trial-timeout {self._trial_timeout:g} (seconds)"
+        return time_limit(self._deadline - time.monotonic(), said, GRACE_SECONDS)
+
     def _prepared(self) -> Training:
         config, share = self._trial.config, self._shares[self._trial.key]
         torch.set_num_threads(share.threads)
         device = "cuda" if share.gpus and torch.cuda.is_available() else "cpu"
         if device == "cuda":
+            torch.cuda.empty_cache()
             torch.cuda.set_per_process_memory_fraction(min(1.0, share.gpus))
         training = Training(config, self._datasets[config.dataset], device, self._networks.get(config.model))
         try:
             state = self._store.checkpoint(self._trial.key)
         except Damaged as damage:
             self._notes = [f"starts anew: {damage}"]
-            state = None
+            return training
         if state is not None:
             training.resume(state)
-            self._saved_iteration = training.iteration
+            self._saved_iteration = self._resumed_at = training.iteration
             self._notes = [f"continues at iteration {training.iteration}"]
+        elif self._abandoned:
+            self._notes = ["starts anew: it was killed before anything was saved"]
         return training
-
-    @staticmethod
-    def _images_per_second(training: Training) -> float:
-        return training.images / training.seconds
 
     def _checkpoint_due(self) -> bool:
         pause = max(self._checkpoint_seconds, CHECKPOINT_COST_RATIO * self._save_cost)
         return time.monotonic() - self._saved_at >= pause
 
     def _save(self, training: Training) -> None:
+        """Keep what there is; where that fails, the trial goes on and says so."""
         started = time.monotonic()
-        self._store.save_checkpoint(self._trial.key, training.state())
-        self._saved_iteration = training.iteration
+        try:
+            self._store.save_checkpoint(self._trial.key, training.state())
+            self._saved_iteration = training.iteration
+        except StorageError as error:
+            self._notes = [*self._notes, f"goes on unsaved: {error}"]
         self._saved_at = time.monotonic()
         self._save_cost = self._saved_at - started
 
     def _commit_result(self, training: Training) -> None:
-        config = training.config
-        cost = self._costs[self._trial.key]
-        iterations = range(1, training.iteration + 1)
-        curve = {
-            "iteration": list(iterations),
-            "epoch": [1 + (i - 1) // training.iterations_per_epoch for i in iterations],
-            "train_loss": training.train_loss,
-            "train_accuracy": training.train_accuracy,
-        }
-        result = {
-            "config": config.model_dump(),
-            "status": "diverged" if training.diverged else "finished",
-            "metrics": [asdict(epoch) for epoch in training.epochs],
-            "iterations": training.iteration,
-            "parameters": cost.parameters,
-            "flops_per_image": cost.flops,
-            # How many test images of each class: analysis knows from it how sure an accuracy is, and which
-            # one a network has that answers a single class.
-            "test_class_counts": self._datasets[config.dataset].test_class_counts(),
-            "weights_sha256": training.weights_sha256(),
-            "provenance": {
-                **provenance.versions(),
-                **provenance.hardware(str(training.device), self._shares[self._trial.key].threads),
-                "git_commit": self._commit,
-                "started": self._started.isoformat(timespec="milliseconds"),
-                "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                "training_seconds": round(training.seconds, 4),
-                "images_per_second": round(self._images_per_second(training), 1),
-            },
-        }
-        self._store.commit(self._trial.key, curve, result)
+        key = self._trial.key
+        result = outcome.result(
+            training,
+            self._costs[key],
+            self._datasets[training.config.dataset].test_class_counts(),
+            self._started,
+            self._shares[key].threads,
+            self._commit,
+        )
+        self._store.commit(key, outcome.curve(training), result)
+        self._release()
+
+    def _failed(self, error: BaseException) -> dict[str, Any]:
+        said = traceback.format_exception_only(error)[-1].strip()
+        if isinstance(error, StudyError):
+            said = str(error)
+        elif isinstance(error, torch.OutOfMemoryError):
+            share = self._shares[self._trial.key].gpus
+            said = f"out of memory with {share:g} of a GPU; give it more with --gpus-per-trial ({said})"
+        where = self._store.save_error(self._trial.key, traceback.format_exc())
+        self._training = None
+        self._release()
+        return {**AT_END, "error": said, "error_file": where}
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._store.unlock(self._lock)
 
     def cleanup(self) -> None:
         """Called by Tune at the end: an interrupted trial keeps what it has."""
         training = self._training
         if training is not None and not training.done and training.iteration > self._saved_iteration:
             self._save(training)
+        self._release()

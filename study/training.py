@@ -131,6 +131,11 @@ class Training:
         epochs, batches = divmod(self.iteration, self.iterations_per_epoch)
         return epochs * len(self._labels) + min(batches * self.config.batch_size, len(self._labels))
 
+    @property
+    def images_per_second(self) -> float:
+        """Over all the training so far, evaluation included."""
+        return self.images / self.seconds
+
     def recent_accuracy(self) -> float:
         """Mean training accuracy over the last tenth of the iterations so far."""
         return float(self.train_accuracy[-max(1, self.iteration // 10) :].mean())

@@ -34,7 +34,7 @@ def outcomes(folder: Path) -> dict[str, object]:
     found = {}
     for path in (folder / "results/trials").glob("*/result.json"):
         result = json.loads(path.read_text())
-        del result["provenance"]
+        del result["provenance"], result["sha256"]
         found[path.parent.name] = (result, (path.parent / "curve.parquet").read_bytes())
     return found
 

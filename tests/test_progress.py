@@ -18,7 +18,14 @@ TRIALS = [Trial(str(i), TrialConfig(seed=i), "width", "12") for i in range(4)]
 def report(iteration: int, **changes: Any) -> dict[str, Any]:
     """A report of TrialTrainable.step, of a trial of 100 iterations."""
     whole = iteration == 100
-    of = {"iteration": iteration, "iterations": 100, "whole": whole, "notes": [], "images_per_second": 10.0}
+    of = {
+        "iteration": iteration,
+        "iterations": 100,
+        "whole": whole,
+        "notes": [],
+        "resumed_at": 0,
+        "images_per_second": 10.0,
+    }
     return {**of, "diverged": False, "test_accuracy": 0.97, **changes}
 
 
@@ -48,8 +55,8 @@ def test_what_a_failed_trial_left_undone_does_not_count_as_done(progress: Progre
 
 
 def test_what_an_earlier_run_trained_took_none_of_this_ones_time(progress: Progress) -> None:
-    progress.report(TRIALS[0], report(50, notes=["continues at iteration 50"]))
-    progress.report(TRIALS[0], report(75, notes=["continues at iteration 50"]))
+    progress.report(TRIALS[0], report(50, notes=["continues at iteration 50"], resumed_at=50))
+    progress.report(TRIALS[0], report(75, notes=["continues at iteration 50"], resumed_at=50))
     assert progress.seconds_left() == pytest.approx(10 * 3.25 / 0.25)
     assert printed(progress) == ["width 12 seed 0: continues at iteration 50"]
 

@@ -44,7 +44,7 @@ def test_a_report_is_a_page_a_text_tables_and_figures(out: Path) -> None:
     tables = {f"tables/{stem}.{kind}" for stem in ("width", "report") for kind in ("csv", "md", "tex")}
     stems = ("width", "width-effect")
     figures = {f"figures/{stem}.{kind}" for stem in stems for kind in ("png", "svg", "pdf")}
-    assert files == {"index.html", "report.md", "tables/trials.csv"} | tables | figures
+    assert files == {"index.html", "report.md", "tables/trials.csv", "tables/timings.csv"} | tables | figures
 
 
 def test_the_page_is_one_self_contained_file(out: Path) -> None:

@@ -9,7 +9,9 @@ from storages import made_result
 from upath import UPath
 
 from study import StudyError
-from study.store import Damaged, TrialStore
+from study.files import StorageError
+from study.records import Damaged
+from study.store import TrialStore
 
 CURVE = {"iteration": [1, 2], "epoch": [1, 1], "train_loss": [2.3, 2.2], "train_accuracy": [0.1, 0.2]}
 RESULT = made_result()
@@ -25,10 +27,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> TrialStore:
 
 def test_a_committed_trial_is_read_back_and_its_checkpoint_is_gone(store: TrialStore) -> None:
     store.save_checkpoint("k", b"state")
-    assert store.interrupted() == {"k"}
+    assert store.states().interrupted == {"k"}
     store.commit("k", CURVE, RESULT)
-    assert store.finished() == {"k"}
-    assert store.interrupted() == set()
+    assert store.states().finished == {"k"}
+    assert store.states().interrupted == set()
     assert store.result("k") == {"key": "k", **RESULT}
     assert store.curve("k").to_pydict() == CURVE
 
@@ -43,7 +45,7 @@ def test_a_checkpoint_is_given_back_as_it_was(store: TrialStore) -> None:
 def test_a_removed_trial_is_forgotten(store: TrialStore) -> None:
     store.commit("k", CURVE, RESULT)
     store.remove("k")
-    assert store.finished() == set()
+    assert store.states().finished == set()
 
 
 def test_every_cut_and_every_flipped_bit_of_a_checkpoint_is_noticed(tmp_path: Path) -> None:
@@ -84,7 +86,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_litter(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(StorageError, match="No space left"):
         store.save_checkpoint("k", b"new")
     assert store.checkpoint("k") == b"old"
     assert [path.name for path in (tmp_path / "trials/k").iterdir()] == ["checkpoint.pt"]
