@@ -161,7 +161,6 @@ def save(
 
     `made_from` says in the files' metadata what they were made from.
     """
-    files.remove_temporary(folder)
     paths = []
     for kind in kinds:
         paths.append(folder / f"{name}.{kind}")

@@ -85,6 +85,7 @@ def artifacts(store: TrialStore, name: str) -> Artifacts | None:
     table = tables.arm_table(found, name)
     csv = tables.save(table, store.root / "tables", name)
     paths = [store.root / "figures" / f"{name}.{kind}" for kind in ("png", "svg")]
+    files.remove_temporary(store.root / "figures")
     made_from = _fingerprint(found.studies[name], found.of(name))
     if not all(made_from.encode() in (files.read(path) or b"") for path in paths):
         # matplotlib takes a second to import: a finished study is shown without it.

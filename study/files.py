@@ -10,7 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_attempt,
+    wait_exponential,
+)
 from upath import UPath
 
 from study.config import StudyError
@@ -38,47 +44,42 @@ def write(path: UPath, content: bytes) -> None:
     Locally that is a temporary name, flushed, renamed, and the folder flushed. An object store's put is
     atomic by itself.
     """
-    put = _put_local if is_local(path) else UPath.write_bytes
-    try:
-        _attempts(put, path, content)
-    except Exception as error:  # an object store's client raises errors of its own
-        raise StorageError(f"{path} can't be written: {reason(error)}") from error
+    _tried("written", path, _put if is_local(path) else UPath.write_bytes, path, content)
 
 
 def read(path: UPath) -> bytes | None:
     """The file's content, or None where there is no such file. Raises StorageError where it can't be read."""
-    try:
-        return _attempts(path.read_bytes)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except Exception as error:
-        raise StorageError(f"{path} can't be read: {reason(error)}") from error
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return _tried("read", path, path.read_bytes)
+    return None
+
+
+def exists(path: UPath) -> bool:
+    """Whether there is such a file. Raises StorageError where that can't be known."""
+    return _tried("read", path, path.exists)
 
 
 def remove(path: UPath) -> None:
     """Remove a file that may be gone already. Raises StorageError where it can't be removed."""
-    try:
-        _attempts(path.unlink)
-    except FileNotFoundError:
-        return
-    except Exception as error:
-        raise StorageError(f"{path} can't be removed: {reason(error)}") from error
+    with contextlib.suppress(FileNotFoundError):
+        _tried("removed", path, path.unlink)
+
+
+def files_in(folder: UPath) -> list[UPath]:
+    """The files in a folder that may not exist. Raises StorageError where it can't be read."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return _tried("read", folder, lambda: list(folder.iterdir()))
+    return []
 
 
 def names_by_folder(root: UPath) -> dict[str, set[str]]:
-    """The names of the files in each folder of `root`, in one listing."""
-    found: dict[str, set[str]] = defaultdict(set)
-    if not is_local(root):
-        with contextlib.suppress(FileNotFoundError):
-            for file in root.fs.find(root.path):
-                folder, name = file.rsplit("/", 2)[-2:]
-                found[folder].add(name)
-        return found
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(root.path) as folders:
-        for folder in folders:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                found[folder.name].update(file.name for file in Path(folder.path).iterdir())
-    return found
+    """The names of the files in each folder of `root`, in one listing.
+
+    Raises StorageError where it can't be read.
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return _tried("read", root, _list if is_local(root) else _find, root)
+    return {}
 
 
 def remove_temporary(folder: UPath) -> None:
@@ -86,9 +87,10 @@ def remove_temporary(folder: UPath) -> None:
 
     Another process that is just writing there loses its temporary file, and writes it again.
     """
-    if is_local(folder) and folder.is_dir():
-        for path in folder.glob(f".*{TEMPORARY}"):
-            remove(path)
+    if is_local(folder):
+        for path in files_in(folder):
+            if path.name.endswith(TEMPORARY):
+                remove(path)
 
 
 def reason(error: Exception) -> str:
@@ -98,22 +100,41 @@ def reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).split("\n")[0]
 
 
-def _may_pass(error: BaseException) -> bool:
-    lasting = (FileNotFoundError, NotADirectoryError, PermissionError)
-    return isinstance(error, Exception) and not isinstance(error, lasting)
-
-
-def _attempts(action: Callable[..., Result], *arguments: object) -> Result:
+def _tried(verb: str, path: UPath, action: Callable[..., Result], *arguments: object) -> Result:
+    """What the action gives; FileNotFoundError and NotADirectoryError as they come, unless it writes."""
+    absent = (FileNotFoundError, NotADirectoryError) if verb != "written" else ()
     attempts = Retrying(
         stop=stop_after_attempt(ATTEMPTS),
         wait=wait_exponential(FIRST_PAUSE_SECONDS),
-        retry=retry_if_exception(_may_pass),
+        retry=retry_if_exception_type(Exception) & retry_if_not_exception_type((PermissionError, *absent)),
         reraise=True,
     )
-    return attempts(action, *arguments)
+    try:
+        return attempts(action, *arguments)
+    except absent:
+        raise
+    except Exception as error:  # an object store's client raises errors of its own
+        raise StorageError(f"{path} can't be {verb}: {reason(error)}") from error
 
 
-def _put_local(path: UPath, content: bytes) -> None:
+def _list(root: UPath) -> dict[str, set[str]]:
+    found = {}
+    with os.scandir(root.path) as folders:
+        for folder in folders:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder.path) as names:
+                found[folder.name] = {file.name for file in names}
+    return found
+
+
+def _find(root: UPath) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for file in root.fs.find(root.path):
+        folder, name = file.rsplit("/", 2)[-2:]
+        found[folder].add(name)
+    return found
+
+
+def _put(path: UPath, content: bytes) -> None:
     final = Path(path.path)
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex}{TEMPORARY}")

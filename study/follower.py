@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -70,7 +71,9 @@ class Follower(tune.Callback):  # type: ignore[misc]
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         """A trial whose process was lost as often as allowed."""
         ours = self._trials[trial.config["trial"]]
-        lost = str(trial.get_error() or "its process was lost").strip()
-        reason = f"{lost.splitlines()[0]} (tried {self._attempts} times)"
-        self.failed[ours.key] = (ours, reason, self._store.save_error(ours.key, lost))
+        whole = str(trial.get_error() or "")
+        errors = re.findall(r"^[\w.]+(?:Error|Exception): .*", whole, re.MULTILINE)
+        last = errors[-1] if errors else "its process was lost"
+        reason = f"{last} (tried {self._attempts} times)"
+        self.failed[ours.key] = (ours, reason, self._store.save_error(ours.key, whole))
         self._progress.failed(ours, reason)

@@ -108,7 +108,7 @@ class TrialStore:
 
     def has(self, key: str) -> bool:
         """Whether this trial is committed."""
-        return (self._trial(key) / "result.json").exists()
+        return files.exists(self._trial(key) / "result.json")
 
     def damaged(self, keys: Iterable[str]) -> dict[str, str]:
         """Of these committed trials, those that can't be read any more, and what is wrong with them.
@@ -171,14 +171,14 @@ class TrialStore:
 
     def tidy(self, key: str) -> None:
         """Remove what lies beside a finished trial's files."""
-        for path in self._trial(key).iterdir():
+        for path in files.files_in(self._trial(key)):
             if path.name not in COMMITTED:
                 files.remove(path)
 
     def remove(self, key: str) -> None:
         """Forget a trial; the result goes first, so that half a removal is an unfinished trial."""
         files.remove(self._trial(key) / "result.json")
-        for path in [*self._trial(key).glob("*")]:
+        for path in files.files_in(self._trial(key)):
             files.remove(path)
 
     def lock(self, key: str) -> FileLock | None:
@@ -210,7 +210,7 @@ class TrialStore:
 
     def abandoned(self, key: str) -> bool:
         """Whether a process was killed that trained the trial, or one does so still."""
-        return (self._trial(key) / "lock").exists()
+        return files.exists(self._trial(key) / "lock")
 
     def save_checkpoint(self, key: str, state: bytes) -> None:
         """Keep an unfinished trial's state, in place of an older one."""
@@ -250,7 +250,8 @@ class TrialStore:
 
     def studies(self) -> list[str]:
         """The names of the studies that were run, in alphabetical order."""
-        return sorted(path.stem for path in self.root.glob("studies/*.json"))
+        paths = files.files_in(self.root / "studies")
+        return sorted(path.stem for path in paths if path.suffix == ".json")
 
     def _trial(self, key: str) -> UPath:
         return self.root / "trials" / key

@@ -157,25 +157,30 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         return time_limit(self._deadline - time.monotonic(), said, GRACE_SECONDS)
 
     def _prepared(self) -> Training:
-        config, share = self._trial.config, self._shares[self._trial.key]
+        share = self._shares[self._trial.key]
         torch.set_num_threads(share.threads)
-        device = "cuda" if share.gpus and torch.cuda.is_available() else "cpu"
-        if device == "cuda":
+        if share.gpus and torch.cuda.is_available():
             torch.cuda.empty_cache()
             torch.cuda.set_per_process_memory_fraction(min(1.0, share.gpus))
-        training = Training(config, self._datasets[config.dataset], device, self._networks.get(config.model))
+        training = self._new()
         try:
             state = self._store.checkpoint(self._trial.key)
-        except Damaged as damage:
+            if state is not None:
+                training.resume(state)
+        except (Damaged, ValueError) as damage:
             self._notes = [f"starts anew: {damage}"]
-            return training
+            return self._new()
         if state is not None:
-            training.resume(state)
             self._saved_iteration = self._resumed_at = training.iteration
             self._notes = [f"continues at iteration {training.iteration}"]
         elif self._abandoned:
             self._notes = ["starts anew: it was killed before anything was saved"]
         return training
+
+    def _new(self) -> Training:
+        config, gpus = self._trial.config, self._shares[self._trial.key].gpus
+        device = "cuda" if gpus and torch.cuda.is_available() else "cpu"
+        return Training(config, self._datasets[config.dataset], device, self._networks.get(config.model))
 
     def _checkpoint_due(self) -> bool:
         pause = max(self._checkpoint_seconds, CHECKPOINT_COST_RATIO * self._save_cost)

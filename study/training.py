@@ -204,8 +204,17 @@ class Training:
         return buffer.getvalue()
 
     def resume(self, state: bytes) -> None:
-        """Go on from another Training's `state()` of the same config and data."""
-        loaded: dict[str, Any] = torch.load(io.BytesIO(state), map_location=self.device, weights_only=True)
+        """Go on from another Training's `state()` of the same config and data.
+
+        Raises ValueError where it is none, and leaves this Training unusable then. Nothing in it is executed.
+        """
+        try:
+            self._load(torch.load(io.BytesIO(state), map_location=self.device, weights_only=True))
+        except Exception as error:  # torch raises whatever its reader stumbles over
+            reason = str(error).strip().split("\n")[0]
+            raise ValueError(f"not a state of this training: {type(error).__name__}: {reason}") from error
+
+    def _load(self, loaded: dict[str, Any]) -> None:
         self.model.load_state_dict(loaded["model"])
         self.optimizer.load_state_dict(loaded["optimizer"])
         self.train_loss = loaded["train_loss"].cpu().numpy()

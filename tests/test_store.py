@@ -1,10 +1,17 @@
-"""The store's files are whole or absent, and what is damaged is said."""
+"""The store's files are whole or absent, and what is damaged is said: on a disk, in memory, on S3."""
 
 from __future__ import annotations
 
+import json
+import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from storages import made_result
 from upath import UPath
 
@@ -17,12 +24,13 @@ CURVE = {"iteration": [1, 2], "epoch": [1, 1], "train_loss": [2.3, 2.2], "train_
 RESULT = made_result()
 
 
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(params=["local", "memory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> TrialStore:
     if request.param == "local":
         return TrialStore(tmp_path / "results")
-    root = UPath(f"memory://{tmp_path.name}")
-    return TrialStore(root)
+    if request.param == "memory":
+        return TrialStore(UPath(f"memory://{tmp_path.name}"))
+    return TrialStore(f"{request.getfixturevalue('bucket')}/{tmp_path.name}")
 
 
 def test_a_committed_trial_is_read_back_and_its_checkpoint_is_gone(store: TrialStore) -> None:
@@ -30,9 +38,10 @@ def test_a_committed_trial_is_read_back_and_its_checkpoint_is_gone(store: TrialS
     assert store.states().interrupted == {"k"}
     store.commit("k", CURVE, RESULT)
     assert store.states().finished == {"k"}
-    assert store.states().interrupted == set()
+    assert store.states().interrupted == store.states().littered == set()
     assert store.result("k") == {"key": "k", **RESULT}
     assert store.curve("k").to_pydict() == CURVE
+    assert store.damaged(["k"]) == {}
 
 
 def test_a_checkpoint_is_given_back_as_it_was(store: TrialStore) -> None:
@@ -46,50 +55,98 @@ def test_a_removed_trial_is_forgotten(store: TrialStore) -> None:
     store.commit("k", CURVE, RESULT)
     store.remove("k")
     assert store.states().finished == set()
+    assert not store.has("k")
 
 
-def test_every_cut_and_every_flipped_bit_of_a_checkpoint_is_noticed(tmp_path: Path) -> None:
-    store = TrialStore(tmp_path)
-    store.save_checkpoint("k", b"some state")
-    path = tmp_path / "trials/k/checkpoint.pt"
-    whole = path.read_bytes()
-    broken = [whole[:i] for i in range(len(whole))]
-    broken += [
-        whole[: i // 8] + bytes([whole[i // 8] ^ 1 << i % 8]) + whole[i // 8 + 1 :]
-        for i in range(len(whole) * 8)
-    ]
-    for content in broken:
-        path.write_bytes(content)
-        with pytest.raises(Damaged, match=r"checkpoint\.pt"):
-            store.checkpoint("k")
+def test_a_stopped_trial_is_neither_finished_nor_interrupted(store: TrialStore) -> None:
+    store.save_checkpoint("k", b"state")
+    store.save_stopped("k", {"iteration": 3})
+    assert (store.states().stopped, store.states().interrupted) == ({"k"}, set())
+    store.forget_stopped("k")
+    assert (store.states().stopped, store.states().interrupted) == (set(), {"k"})
 
 
-def test_a_cut_result_or_curve_is_damaged(tmp_path: Path) -> None:
-    store = TrialStore(tmp_path)
-    store.commit("k", CURVE, RESULT)
-    for name, read in (("result.json", store.result), ("curve.parquet", store.curve)):
-        path = tmp_path / "trials/k" / name
-        whole = path.read_bytes()
-        for end in range(0, len(whole) - 1):
-            path.write_bytes(whole[:end])
-            with pytest.raises(Damaged, match=name):
-                read("k")
+def test_what_is_cut_or_copied_is_damaged_and_nothing_else(store: TrialStore) -> None:
+    for key in ("whole", "cut", "copied", "curveless"):
+        store.commit(key, CURVE, RESULT)
+    trials = store.root / "trials"
+    (trials / "cut/result.json").write_bytes((trials / "cut/result.json").read_bytes()[:-5])
+    (trials / "copied/result.json").write_bytes((trials / "whole/result.json").read_bytes())
+    (trials / "curveless/curve.parquet").unlink()
+    damaged = store.damaged(["whole", "cut", "copied", "curveless"])
+    assert damaged.keys() == {"cut", "copied", "curveless"}
+    assert "is a copy of the result of whole" in damaged["copied"]
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_no_litter(
+def test_what_another_client_writes_is_seen(store: TrialStore) -> None:
+    """No listing or file is kept from before: on a cluster, others write meanwhile."""
+    assert not store.has("k")
+    assert store.states().finished == set()
+    TrialStore(UPath(store.root)).commit("k", CURVE, RESULT)
+    assert store.has("k")
+    assert store.states().finished == {"k"}
+
+
+def test_a_study_is_listed_and_read_back(store: TrialStore) -> None:
+    assert store.studies() == []
+    arm = {"label": "a", "overrides": {}, "candidates": [{"overrides": {}, "keys": ["k"]}]}
+    record = {"name": "width", "source": "w", "title": "W", "figure": None, "question": "", "varies": "width",
+              "reference": "a", "seeds": 1, "arms": [arm], "fixed": {}, "overrides": {}, "versions": {},
+              "published": {}, "claims": []}  # fmt: skip
+    store.save_study(record)
+    assert store.studies() == ["width"]
+    assert store.study("width") == record
+
+
+def test_one_process_at_a_time_has_a_trial(tmp_path: Path) -> None:
+    store, other = TrialStore(tmp_path), TrialStore(tmp_path)
+    lock = store.lock("k")
+    assert lock is not None
+    assert other.lock("k") is None
+    store.unlock(lock)
+    assert other.lock("k") is not None
+
+
+def fails(times: int, error: OSError) -> Callable[[int], None]:
+    """os.fsync that fails so many times before it succeeds."""
+    left = iter([error] * times)
+
+    def fsync(_: int) -> None:
+        if (failure := next(left, None)) is not None:
+            raise failure
+
+    return fsync
+
+
+def test_a_write_that_fails_for_a_moment_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.fsync", fails(3, OSError(5, "Input/output error")))
+    TrialStore(tmp_path).save_checkpoint("k", b"state")
+    assert TrialStore(tmp_path).checkpoint("k") == b"state"
+
+
+def test_a_write_that_lastingly_fails_leaves_the_old_file_and_no_litter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = TrialStore(tmp_path)
     store.save_checkpoint("k", b"old")
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(StorageError, match="No space left"):
+    monkeypatch.setattr("os.fsync", fails(100, OSError(28, "No space left on device")))
+    with pytest.raises(StorageError, match=r"checkpoint\.pt can't be written: No space left"):
         store.save_checkpoint("k", b"new")
     assert store.checkpoint("k") == b"old"
     assert [path.name for path in (tmp_path / "trials/k").iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_reader_sees_the_old_or_the_new_and_nothing_between(tmp_path: Path) -> None:
+    store = TrialStore(tmp_path)
+    states = [bytes([i]) * 100_000 for i in range(50)]
+    store.save_checkpoint("k", states[0])
+    writer = threading.Thread(target=lambda: [store.save_checkpoint("k", state) for state in states])
+    writer.start()
+    while writer.is_alive():
+        assert store.checkpoint("k") in states
+    writer.join()
 
 
 def test_an_unusable_storage_is_refused(tmp_path: Path) -> None:
@@ -100,3 +157,41 @@ def test_an_unusable_storage_is_refused(tmp_path: Path) -> None:
         TrialStore(tmp_path / "file" / "below").check_writable()
     with pytest.raises(StudyError, match="storage nosuch://x"):
         TrialStore("nosuch://x")
+
+
+FOLDERS = settings(
+    deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+FLOATS = st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=30)
+
+
+@FOLDERS
+@given(loss=FLOATS, key=st.text("0123456789abcdef", min_size=32, max_size=32))
+def test_any_curve_is_read_back_to_the_bit(tmp_path: Path, loss: list[float], key: str) -> None:
+    store = TrialStore(tmp_path)
+    n = len(loss)
+    curve = {"iteration": list(range(n)), "epoch": [1] * n, "train_loss": loss, "train_accuracy": loss}
+    store.commit(key, curve, RESULT)
+    assert store.curve(key).to_pydict() == curve
+    assert key in store.states().finished
+
+
+@FOLDERS
+@given(content=st.binary(max_size=2000) | st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20,
+).map(lambda value: json.dumps(value).encode()))  # fmt: skip
+def test_whatever_lies_in_a_storage_is_read_or_said_to_be_damaged(tmp_path: Path, content: bytes) -> None:
+    store = TrialStore(tmp_path)
+    (tmp_path / "trials/k").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "studies").mkdir(exist_ok=True)
+    readers: dict[str, Callable[[], Any]] = {
+        "trials/k/result.json": lambda: store.result("k"),
+        "trials/k/curve.parquet": lambda: store.curve("k"),
+        "trials/k/checkpoint.pt": lambda: store.checkpoint("k"),
+        "studies/s.json": lambda: store.study("s"),
+    }
+    for name, read in readers.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(Damaged, match=os.path.basename(name)):  # noqa: PTH119
+            read()
