@@ -1,13 +1,14 @@
 # make study   install, then a first study on embedded data: table, figure, CSV (about 2 minutes on 2 cores)
 # make report  the report of ./results, into ./report
 # make test    everything: lint, types, tests
+# make chaos   break real runs more than a thousand times, and say what held (hours)
 # make bench   the speed of a step against the plain way, the cost of a study besides it, of loading results
 
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --retries 10 --timeout 120 --constraint constraints.txt
 
-.PHONY: study report test lint bench clean
+.PHONY: study report test lint bench chaos clean
 
 study: .venv/.installed
 	$(BIN)/study tune network_width --dataset digits --epochs 5 --set batch_size=32 --seeds 3
@@ -27,6 +28,9 @@ bench: .venv/.installed
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/load.py
+
+chaos: .venv/.installed-test
+	$(BIN)/python tests/chaos
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "study needs Python 3.11 or newer; name one with make PYTHON=...")'

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from acts import Act, chains, every_cut_and_bit, others, undisturbed
 from faults import drawn
-from scene import Violation
+from scene import Violation, marked, wait_until
 
 
 def main() -> None:
@@ -58,6 +58,9 @@ def main() -> None:
     with ThreadPoolExecutor(given.jobs) as threads:
         wanted = range(len(acts)) if given.only is None else [given.only]
         list(threads.map(lambda number: play(number, acts[number]), wanted))
+    if not wait_until(lambda: not marked(), 120):
+        violations.append(-1)
+        say(f"VIOLATION: processes are left: {marked()}")
     say("\n| fault | times |\n|---|---:|")
     for kind, n in sorted(counts.items()):
         say(f"| {kind} | {n:,} |")

@@ -27,6 +27,7 @@ INJECT = Path(__file__).with_name("inject")
 MARK = "STUDY_CHAOS_RUN"
 RUN_SECONDS = 150.0
 TRIALS = 4
+BEGUN: list[str] = []
 
 
 class Violation(AssertionError):
@@ -88,6 +89,7 @@ class Scene:
         """Start the study; `fault` is what inject/sitecustomize.py is to do."""
         mark = uuid.uuid4().hex
         self.marks.append(mark)
+        BEGUN.append(mark)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("STUDY_")}
         path = [str(INJECT), *filter(None, [os.environ.get("PYTHONPATH")])] if fault else []
         environment |= {"PYTHONPATH": os.pathsep.join(path)} if path else {}
@@ -130,8 +132,8 @@ class Scene:
 
 
 def marked(*marks: str) -> list[psutil.Process]:
-    """The living processes of these runs."""
-    wanted = {f"{MARK}={mark}".encode() for mark in marks}
+    """The living processes of these runs; of all that this process began, if none is named."""
+    wanted = {f"{MARK}={mark}".encode() for mark in marks or BEGUN}
     return [process for process in psutil.process_iter() if wanted & set(environ(process))]
 
 

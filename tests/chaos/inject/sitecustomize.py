@@ -2,8 +2,8 @@
 
 STUDY_CHAOS is JSON: `point` (write, flush, rename, remove, or a call such as study.training:Training.resume),
 `when` (before, after; in the middle of a write), `nth` (of its kind in a process), `file` (end of its name),
-`who` (driver, worker), `do` (kill, kill-all, or the name of an errno), `lasting` (from then on, every time). Or only `clock`: a file that says how many
-seconds Python's wall clock is ahead.
+`who` (driver, worker), `do` (kill, kill-all, or the name of an errno), `lasting` (from then on, every time).
+Or only `clock`: a file that says how many seconds Python's wall clock is ahead.
 """
 
 from __future__ import annotations
