@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ def a_clock_that_jumps(stage: Scene, reference: dict[str, Any], seed: int) -> in
     run.kill()
     run.end()
     clock.write_text(str(days[1] * 86400))
+    for path in stage.storage.rglob("*.*"):
+        os.utime(path, (0, time.time() + days[1] * 86400))
     code, err = stage.begin(jumps).end()
     require(code == 0, f"exit code {code}:\n{err}")
     settle(stage, reference)
