@@ -15,6 +15,7 @@ OptimizerName = Literal["sgd", "adagrad", "adam", "adamw", "rmsprop"]
 # "package.module:function" names a user's own network or data.
 PLUGIN = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 IMAGE_SIZE = 28
+MOST = 2**31 - 1
 
 
 class StudyError(Exception):
@@ -29,6 +30,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'width'?`, or nothing where no known word is near."""
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def last_line(error: BaseException) -> str:
+    """`ValueError: too many`: the kind and the first line of what a user's own code raised."""
+    try:
+        said = str(error).strip().partition("\n")[0]
+    except Exception:  # its __str__ is the user's own too
+        said = ""
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 class TrialConfig(BaseModel):
@@ -55,11 +65,11 @@ class TrialConfig(BaseModel):
     momentum: Annotated[float, Field(ge=0, lt=1, description="of sgd and rmsprop")] = 0.0
     nesterov: bool = False
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    batch_size: Annotated[int, Field(ge=1)] = 128
-    epochs: Annotated[int, Field(ge=1)] = 1
+    batch_size: Annotated[int, Field(ge=1, le=MOST)] = 128
+    epochs: Annotated[int, Field(ge=1, le=MOST)] = 1
     precision: Literal["float32", "bfloat16"] = "float32"
     validation_size: Annotated[int, Field(ge=0, description="images held out of the training set")] = 0
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    seed: Annotated[int, Field(ge=0, le=MOST)] = 0
 
     @model_validator(mode="after")
     def _fields_fit_together(self) -> TrialConfig:

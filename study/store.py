@@ -69,12 +69,14 @@ class TrialStore:
             self.root = UPath(Path(str(self.root.path)).absolute())
         try:
             usable = self.root.is_dir() or not self.root.exists()
+            if self.root.is_dir():
+                next(iter(self.root.iterdir()), None)  # what can't be listed is not empty
         except ImportError as error:
             raise StudyError(
                 f"storage {root}: {error}", "pip install 'study[cluster]' brings S3 and Google's storage."
             ) from None
-        except Exception as error:  # of an object store's client: no credentials, no such host, ...
-            raise StudyError(f"storage {root}: {files.reason(error)}") from None
+        except Exception as error:  # whatever the file system's own library raises
+            raise StudyError(f"storage {root} can't be read: {files.reason(error)}") from None
         if not usable:
             raise StudyError(f"storage {root} is a file, not a folder.", "Name another with --storage.")
 
