@@ -5,23 +5,28 @@ N images, 1 channel, H = W = 28 pixels, K = 10 classes.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
+import math
 import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from study.config import IMAGE_SIZE, StudyError
+from study.config import IMAGE_SIZE, StudyError, last_line
 from study.plugins import is_plugin, resolve
 
 CLASSES = 10
+DIGITS, DIGITS_TEST = 1797, 360
 DOWNLOAD_TIMEOUT_S = 60.0
 
+_IDX_TYPES = {b"\x08": "u1", b"\x0c": ">i4"}
 # Our name -> torchvision's class, and the files of its `raw` folder.
 _IDX = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 _QMNIST = (
@@ -54,6 +59,11 @@ class Dataset:
     def __post_init__(self) -> None:
         for part in ("train", "test"):
             images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
+            for what, array in (("images", images), ("labels", labels)):
+                if not isinstance(array, np.ndarray):
+                    raise StudyError(
+                        f"data set {self.name}: {part} {what} are a {type(array).__name__}, not a NumPy array"
+                    )
             if (
                 images.dtype != np.uint8
                 or images.shape[1:] != (1, IMAGE_SIZE, IMAGE_SIZE)
@@ -102,8 +112,15 @@ def fingerprint(name: str, folder: Path) -> str:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
     for path in _source_files(name, folder):
-        digest.update(path.read_bytes())
+        digest.update(_read(path))
     return digest.hexdigest()
+
+
+def training_images(name: str, folder: Path) -> int:
+    """How many training images the data set has; it needs no torch. Raises StudyError as `load` does."""
+    if name == "digits":
+        return DIGITS - DIGITS_TEST
+    return len(load(name, folder).train_labels)
 
 
 def load(name: str, folder: Path) -> Dataset:
@@ -118,36 +135,47 @@ def load(name: str, folder: Path) -> Dataset:
         return _digits()
     if is_plugin(name):
         return _from_plugin(name)
-    files = _source_files(name, folder)
-    from torchvision import datasets
+    images, labels, test_images, test_labels = (_idx(path) for path in _source_files(name, folder))
+    return Dataset(name, images[:, None], _classes(labels), test_images[:, None], _classes(test_labels))
 
-    kind = getattr(datasets, _TORCHVISION[name][0])
-    try:
-        train, test = kind(folder, train=True), kind(folder, train=False)
-    except Exception as error:  # torchvision raises whatever its parser stumbles over
+
+def _idx(path: Path) -> npt.NDArray[Any]:
+    """An IDX file's array: two zero bytes, its type, its number of dimensions, their sizes, its values."""
+    again = f"Remove {path.parent} to download it anew."
+    content = np.frombuffer(bytearray(_read(path)), np.uint8)
+    start = 4 + 4 * int(content[3]) if len(content) > 3 else 0
+    kind = _IDX_TYPES.get(content[2:3].tobytes())
+    if kind is None or content[:2].any() or start == 4 or len(content) < start:
+        raise StudyError(f"{path} is damaged: it does not begin as an IDX file does.", again)
+    sizes = content[4:start].view(">u4").tolist()
+    announced = start + math.prod(sizes) * np.dtype(kind).itemsize
+    if len(content) != announced:
         raise StudyError(
-            f"The {name} files in {files[0].parent} are damaged: {type(error).__name__}: {error}",
-            "Remove that folder to download them anew.",
-        ) from None
-    arrays = []
-    for part in (train, test):
-        labels = part.targets.numpy()
-        # QMNIST's labels have eight columns, of which the first is the class.
-        arrays += [
-            part.data.numpy()[:, None],
-            (labels[:, 0] if labels.ndim == 2 else labels).astype(np.int64),
-        ]
-    return Dataset(name, *arrays)
+            f"{path} is damaged: it has {len(content):,} bytes, and its head announces {announced:,}.", again
+        )
+    return content[start:].view(kind).reshape(sizes)
+
+
+def _classes(labels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    # QMNIST's labels have eight columns, of which the first is the class.
+    return (labels[:, 0] if labels.ndim == 2 else labels).astype(np.int64)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StudyError(f"{path} can't be read: {error.strerror or error}") from None
 
 
 @functools.cache
 def _from_plugin(name: str) -> Dataset:
     try:
         dataset = resolve(name)()
-    except StudyError:
+    except (StudyError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:  # whatever the user's own code raises
-        raise StudyError(f"data set {name!r} fails: {type(error).__name__}: {error}") from None
+    except BaseException as error:  # whatever the user's own code raises
+        raise StudyError(f"data set {name!r} fails: {last_line(error)}") from None
     if not isinstance(dataset, Dataset):
         raise StudyError(f"data set {name!r} returned a {type(dataset).__name__}, not a study.data.Dataset")
     return dataset
@@ -159,7 +187,11 @@ def _source_files(name: str, folder: Path) -> list[Path]:
         return [Path(str(package.locate_file("sklearn/datasets/data/digits.csv.gz")))]
     kind, stems = _TORCHVISION[name]
     files = [folder / kind / "raw" / stem for stem in stems]
-    if not all(path.is_file() for path in files):
+    try:
+        found = all(path.is_file() for path in files)
+    except OSError as error:
+        raise StudyError(f"data folder {folder} can't be read: {error.strerror}") from None
+    if not found:
         _download(name, kind, folder)
     return files
 
@@ -167,12 +199,17 @@ def _source_files(name: str, folder: Path) -> list[Path]:
 def _download(name: str, kind: str, folder: Path) -> None:
     from torchvision import datasets
 
+    raw = folder / kind / "raw"
+    new = [path for path in (raw, *raw.parents) if not path.exists()]
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)
     try:
         for train in (True, False):
             getattr(datasets, kind)(folder, train=train, download=True)
     except (OSError, RuntimeError) as error:
+        for path in new:
+            with contextlib.suppress(OSError):  # not made, or not empty
+                path.rmdir()
         reason = str(error).strip().split("\n")[0].rstrip(":")
         raise StudyError(
             f"{name} is not in {folder}, and it can't be downloaded: {reason}",
@@ -197,6 +234,6 @@ def _digits() -> Dataset:
     pixels = np.round(small.reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)
     images = np.pad(pixels.repeat(3, axis=2).repeat(3, axis=3), ((0, 0), (0, 0), (2, 2), (2, 2)))
     labels = labels.astype(np.int64)
-    parts = train_test_split(images, labels, test_size=360, stratify=labels, random_state=0)
+    parts = train_test_split(images, labels, test_size=DIGITS_TEST, stratify=labels, random_state=0)
     train_images, test_images, train_labels, test_labels = parts
     return Dataset("digits", train_images, train_labels, test_images, test_labels)

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from study.config import StudyError
+from study.config import StudyError, last_line
 
 
 def is_plugin(name: str) -> bool:
@@ -47,9 +47,11 @@ def resolve(name: str) -> Callable[..., Any]:
     add_folder(Path.cwd())
     try:
         module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise StudyError(
-            f"plug-in {name!r}: module {module_name!r} can't be imported: {type(error).__name__}: {error}"
+            f"plug-in {name!r}: module {module_name!r} can't be imported: {last_line(error)}"
         ) from None
     source = getattr(module, "__file__", None)
     if source is None:
