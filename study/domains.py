@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from study.config import StudyError
+from study.config import StudyError, last_line
 
 DIGITS = 4
 
@@ -29,7 +29,7 @@ def random_points(domains: Mapping[str, Any], n: int) -> list[dict[str, Any]]:
     streams = {name: np.random.default_rng(zlib.crc32(name.encode())) for name in domains}
     points: dict[tuple[Any, ...], dict[str, Any]] = {}
     for _ in range(n):
-        point = {name: _rounded(of.sample(random_state=streams[name])) for name, of in domains.items()}
+        point = {name: _sample(name, of, streams[name]) for name, of in domains.items()}
         points.setdefault(tuple(point.values()), point)
     return list(points.values())
 
@@ -59,6 +59,13 @@ def _at(name: str, domain: Any, u: float) -> Any:
     low, high = float(domain.lower), float(domain.upper)
     value = low * (high / low) ** u if sampler == "_LogUniform" else low + (high - low) * u
     return int(value) if type(domain).__name__ == "Integer" else _rounded(value)
+
+
+def _sample(name: str, domain: Any, stream: np.random.Generator) -> Any:
+    try:
+        return _rounded(domain.sample(random_state=stream))
+    except Exception as error:  # bounds that are the wrong way round; a function of the user's own
+        raise StudyError(f"scientific: {name} can't be drawn: {last_line(error)}") from None
 
 
 def _rounded(value: Any) -> Any:

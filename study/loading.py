@@ -7,15 +7,27 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import re
 import runpy
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
-from study.config import StudyError, did_you_mean
+from study.config import StudyError, did_you_mean, last_line
 from study.plugins import add_folder
 from study.spec import Study
+
+# A study file is a declaration; one that takes longer than this, in seconds, never ends.
+LOAD_SECONDS = 60.0
+
+
+class _TooLong(BaseException):
+    """No Exception, so that the study file's own `except Exception` does not catch it."""
 
 
 def search_space_folders() -> list[Path]:
@@ -40,26 +52,34 @@ def available() -> dict[str, Path]:
 def load(file_or_name: str | Path) -> Study:
     """The study in this file, or of this name.
 
-    Raises StudyError if there is no such file, it is not Python, it raises, or it defines no STUDY.
+    Raises StudyError if there is no such file, it is not Python, it raises, it does not end within
+    LOAD_SECONDS (or STUDY_LOAD_SECONDS), or it defines no STUDY.
     """
     path = _find(str(file_or_name))
     try:
+        path.open("rb").close()
         add_folder(path.parent)
-        # What a study file prints must not mix with the data on stdout.
-        with contextlib.redirect_stdout(sys.stderr):
+        # What a study file prints must not mix with the data on stdout; where it goes is no concern of ours.
+        with contextlib.redirect_stdout(sys.stderr), contextlib.chdir("."), _time_limit():
             namespace = runpy.run_path(str(path))
+    except KeyboardInterrupt:
+        raise
     except StudyError as error:
         raise StudyError(*(f"{path}: {mistake}" for mistake in error.mistakes)) from None
-    except SyntaxError as error:
-        raise StudyError(f"{path}:{error.lineno}: not valid Python: {error.msg}") from None
-    except (Exception, SystemExit) as error:
-        line = next(
-            (frame.lineno for frame in reversed(traceback.extract_tb(error.__traceback__))
-             if frame.filename == str(path)),
-            "?",
-        )  # fmt: skip
+    except BaseException as error:
+        if isinstance(error, SyntaxError) and error.filename in (str(path), None):
+            line = f":{error.lineno}" if error.lineno else ""
+            raise StudyError(f"{path}{line}: not valid Python: {error.msg}") from None
+        if isinstance(error, OSError) and not _line_of(path, error):
+            raise StudyError(f"{path} can't be read: {error.strerror or error}") from None
+        where = f"{path}:{_line_of(path, error) or '?'}"
+        if isinstance(error, _TooLong):
+            raise StudyError(
+                f"{where}: the study file does not end within {error} s.",
+                "It should declare a study, not run one; STUDY_LOAD_SECONDS=N gives it N seconds.",
+            ) from None
         raise StudyError(
-            f"{path}:{line}: the study file raised {type(error).__name__}: {error}",
+            f"{where}: the study file raised {last_line(error)}",
             "Run it with python to see the whole traceback.",
         ) from None
     study = namespace.get("STUDY")
@@ -69,8 +89,46 @@ def load(file_or_name: str | Path) -> Study:
     return study.called(path.stem, _question(namespace.get("__doc__")), str(file_or_name))
 
 
+def _line_of(path: Path, error: BaseException) -> int | None:
+    """The last line of the study file that was run before the error."""
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    return next((frame.lineno for frame in frames if frame.filename == str(path)), None)
+
+
+@contextlib.contextmanager
+def _time_limit() -> Iterator[None]:
+    """Raises _TooLong where what is inside goes on for too long; only a main thread can be interrupted."""
+    text = os.environ.get("STUDY_LOAD_SECONDS", LOAD_SECONDS)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 < seconds < 1e6:
+        raise StudyError(f"STUDY_LOAD_SECONDS={text}: give a number of seconds, such as {LOAD_SECONDS:g}")
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise _TooLong(f"{seconds:g}")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def _find(file_or_name: str) -> Path:
     path = Path(file_or_name)
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        pass
+    except OSError as error:
+        raise StudyError(f"{path} can't be read: {error.strerror}") from None
     names = {} if path.exists() and path.suffix == ".py" else available()
     if file_or_name in names:
         return names[file_or_name]
