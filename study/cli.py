@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -47,6 +47,10 @@ if TYPE_CHECKING:
 # Heavy imports stand inside the commands: `study --help` imports no torch, no Ray and no pandas.
 
 DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
+
+# Its base is what a usage mistake raises, whether Typer stands on Click or brings its own.
+USAGE_ERROR: Any = typer.BadParameter.__base__
+MOST_MISTAKES = 20
 
 app = typer.Typer(
     help="Controlled hyperparameter studies of PyTorch trainings on Ray Tune.",
@@ -147,12 +151,16 @@ def tune(
     from study import api, show, show_results
     from study.config import StudyError
     from study.files import StorageError
+    from study.resources import decide, this_machine
     from study.runner import Options
 
     if trial_timeout is not None and not trial_timeout > 0:
         raise StudyError(f"--trial-timeout {trial_timeout:g}: give a number of seconds above 0")
     if scheduler not in (None, "asha"):
         raise StudyError(f"--scheduler {scheduler}: the only one is asha")
+    if address is None and (cpus_per_trial, gpus_per_trial) != (None, "auto"):
+        # What this machine does not have is said before anything is started.
+        decide(cpus_per_trial, gpus(gpus_per_trial), [this_machine()], flops=0)
     options = Options(
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus(gpus_per_trial),
@@ -193,11 +201,21 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except USAGE_ERROR as error:
+        command = error.ctx.command_path if error.ctx else "study"
+        _say(error.format_message(), f"See `{command} --help`.")
     except StudyError as error:
-        for line in error.mistakes:
-            typer.echo(line, err=True)
-        sys.exit(WRONG_REQUEST)
+        more = len(error.mistakes) - MOST_MISTAKES
+        _say(*error.mistakes[:MOST_MISTAKES], *[f"... and {more:,} more mistakes"] * (more > 0))
+    sys.exit(WRONG_REQUEST)
+
+
+def _say(*lines: str) -> None:
+    """Each on one line of stderr; what a file's name or a value holds can't fill the screen or steer it."""
+    for line in lines:
+        shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+        typer.echo(shown if len(shown) <= 1000 else f"{shown[:500]} ... {shown[-200:]}", err=True)
 
 
 def _planned(
@@ -213,18 +231,24 @@ def _planned(
     keep_stopped: bool = False,
 ) -> tuple[TrialStore, Path, Plan]:
     from study import data
+    from study.config import StudyError
     from study.loading import load
     from study.plan import make_plan
+    from study.prepare import check
     from study.store import open_store
 
     overrides = settings(set_ or [])
     for name, value in (("dataset", dataset), ("epochs", epochs), ("precision", precision)):
         if value is not None:
+            if name in overrides:
+                raise StudyError(f"--{name} {value}: {name} is given with --set too")
             overrides[name] = value
     loaded: list[Study] = [load(of) for of in dict.fromkeys(files)]
     folder = data_dir or data.default_folder()
     store = open_store(storage)
-    return store, folder, make_plan(loaded, seeds, store, folder, overrides, fresh, keep_stopped)
+    made = make_plan(loaded, seeds, store, folder, overrides, fresh, keep_stopped)
+    check(made.pending, lambda name: data.training_images(name, folder))
+    return store, folder, made
 
 
 @contextlib.contextmanager

@@ -92,9 +92,11 @@ def settings(pairs: list[str]) -> dict[str, Any]:
             raise StudyError(
                 f"--set {pair}: unknown hyperparameter {key!r}{did_you_mean(key, TrialConfig.model_fields)}"
             )
+        if key in settings:
+            raise StudyError(f"--set {pair}: {key} is given twice")
         try:
             settings[key] = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):  # what nests too deep to be read is no value either
             settings[key] = text
     return settings
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study import data
 from study.config import StudyError, TrialConfig
-from study.plan import Plan
+from study.plan import Plan, Trial
 from study.plugins import by_value, is_plugin
 
 if TYPE_CHECKING:
@@ -34,22 +34,31 @@ def prepare(plan: Plan, data_folder: Path) -> Prepared:
     from study import models
 
     prepared = Prepared({}, {}, {}, {})
-    mistakes: dict[str, None] = {}
     for trial in plan.pending:
         name, model = trial.config.dataset, trial.config.model
         if name not in prepared.datasets:
             prepared.datasets[name] = data.load(name, data_folder)
         if is_plugin(model) and model not in prepared.networks:
             prepared.networks[model] = by_value(model)
-        images = len(prepared.datasets[name].train_labels)
-        for mistake in _misfits(trial.config, images):
-            mistakes[f"{trial.study}: arm {trial.arm!r}: {mistake}"] = None
+    images = {name: len(dataset.train_labels) for name, dataset in prepared.datasets.items()}
+    check(plan.pending, images.__getitem__)
+    for trial in plan.pending:
         cost = prepared.costs[trial.key] = models.cost(trial.config)
-        trained = (images - trial.config.validation_size) * trial.config.epochs
+        trained = (images[trial.config.dataset] - trial.config.validation_size) * trial.config.epochs
         prepared.work[trial.key] = float(cost.flops * trained)
+    return prepared
+
+
+def check(trials: Sequence[Trial], training_images: Callable[[str], int]) -> None:
+    """Raises StudyError, naming everything in the trials' configs that their data sets don't fit."""
+    images = {name: training_images(name) for name in {trial.config.dataset for trial in trials}}
+    mistakes = {
+        f"{trial.study}: {mistake}": None
+        for trial in trials
+        for mistake in _misfits(trial.config, images[trial.config.dataset])
+    }
     if mistakes:
         raise StudyError(*mistakes)
-    return prepared
 
 
 def _misfits(config: TrialConfig, images: int) -> Iterator[str]:

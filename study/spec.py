@@ -16,6 +16,7 @@ from study.config import StudyError, TrialConfig, did_you_mean, mistakes_in
 from study.domains import is_domain, quasi_random_points, random_points
 
 MAX_ARMS = 1_000_000
+MAX_SEEDS = 10_000
 NEEDS_VALIDATION = (
     "needs a validation_size, images held out of the training set: nuisance hyperparameters must not be "
     "selected on the test set"
@@ -126,7 +127,8 @@ class Study(BaseModel):
         for field in self.fixed.keys() & self.scientific.keys():
             yield f"fixed: {field} is what scientific varies"
         for field, space in self.scientific.items():
-            values = space.get("grid_search") if isinstance(space, Mapping) else None
+            is_grid = isinstance(space, Mapping) and space.keys() == {"grid_search"}
+            values = space["grid_search"] if is_grid else None
             if not isinstance(values, list | tuple) and not is_domain(space):
                 yield f"scientific: {field} = {space!r}: use tune.grid_search([...]) or one of Tune's domains"
             elif values is not None and not values:
@@ -241,14 +243,20 @@ class Study(BaseModel):
         """
         own = {**arm.overrides, **(candidate or {})}
         for field in overrides.keys() & own.keys():
-            raise StudyError(
-                f"{self.name}: {field} is what arm {arm.label!r} sets, so it can't be set for all"
-            )
+            raise StudyError(f"{self.name}: {field} is what its arms set, so it can't be set for all")
         fields = {**self.fixed, **overrides, **own}
         if "seed" in overrides:
             raise StudyError("seed is no hyperparameter to set: seeds=N (--seeds N) runs the seeds 0 to N-1")
+        if seeds > MAX_SEEDS:
+            raise StudyError(f"seeds = {seeds:,}: at most {MAX_SEEDS:,} are allowed")
         # Validated once; the seed, the only field that differs, is valid by construction.
-        config = TrialConfig.checked(f"{self.name}: arm {arm.label!r}: ", **fields)
+        try:
+            config = TrialConfig.checked(**fields)
+        except StudyError as error:
+            # A mistake that the overrides make in every arm is said once, without the arm.
+            alone = _mistakes_of(overrides)
+            where = f"{self.name}: arm {arm.label!r}: "
+            raise StudyError(*(of if of in alone else where + of for of in error.mistakes)) from None
         if self.nuisance and not config.validation_size:
             raise StudyError(f"{self.name}: arm {arm.label!r}: {NEEDS_VALIDATION}")
         return [config.model_copy(update={"seed": seed}) for seed in range(seeds)]
@@ -257,3 +265,11 @@ class Study(BaseModel):
         """The same study under this name (a study file's stem); `source` is how `study tune` is given it."""
         question = self.question or question
         return self.model_copy(update={"name": name, "question": question, "source": source or name})
+
+
+def _mistakes_of(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    try:
+        TrialConfig.checked(**fields)
+    except StudyError as error:
+        return error.mistakes
+    return ()

@@ -204,7 +204,7 @@ def test_asha_stops_hopeless_trials_and_they_are_not_mistaken_for_finished_ones(
         (("tune", "tiny_width.py", "--set", "seed=1"), "--seeds N runs the seeds 0 to N-1"),
         (("tune", "tiny_width.py", "--storage", "memory://x"), "is this process's memory"),
         (("tune", "tiny_width.py", "--set", "lr=-1"), "lr = -1"),
-        (("tune", "tiny_width.py", "--set", "width=3"), "width is what arm '2' sets"),
+        (("tune", "tiny_width.py", "--set", "width=3"), "width is what its arms set"),
         (("tune", "tiny_width.py", "--dataset", "minst"), "did you mean 'mnist'?"),
         (("tune", "tiny_width.py", "--storage", "tiny_width.py"), "is a file, not a folder"),
         (("plan", "tiny_width.py", "--cpus-per-trial", "0"), "--cpus-per-trial 0: give a whole number"),

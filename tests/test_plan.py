@@ -54,8 +54,8 @@ def test_planning_writes_nothing(store: TrialStore, tmp_path: Path) -> None:
 def test_mistakes_of_all_studies_are_said_together(store: TrialStore) -> None:
     with pytest.raises(StudyError) as error:
         make_plan([WIDTH, RATE], 1, store, Path(), {"width": 3, "lr": 0.5})
-    assert "w: width is what arm '2' sets" in str(error.value)
-    assert "r: lr is what arm '0.1' sets" in str(error.value)
+    assert "w: width is what its arms set" in str(error.value)
+    assert "r: lr is what its arms set" in str(error.value)
 
 
 def test_no_seeds_and_equal_names_are_refused(store: TrialStore) -> None:

@@ -42,7 +42,7 @@ def test_seeds_repeat_an_arm_and_overrides_change_the_rest() -> None:
 
 def test_what_an_arm_sets_cannot_be_set_for_all() -> None:
     study = Study(title="T", scientific={"width": tune.grid_search([7])}).called("w")
-    with pytest.raises(StudyError, match="w: width is what arm '7' sets"):
+    with pytest.raises(StudyError, match="w: width is what its arms set"):
         study.configs(study.expand()[0], seeds=1, width=9)
 
 
