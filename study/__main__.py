@@ -1,5 +1,45 @@
-"""`python -m study` is the console script `study`."""
+"""The entry point: `study` and `python -m study`. What a user got wrong ends as lines on stderr."""
 
-from study.cli import main
+from __future__ import annotations
 
-main()
+import io
+import sys
+from typing import Any
+
+import typer
+
+from study.cli import INTERRUPTED, WRONG_REQUEST, app
+from study.config import StudyError
+
+# Its base is what a usage mistake raises, whether Typer stands on Click or brings its own.
+USAGE_ERROR: Any = typer.BadParameter.__base__
+MOST_MISTAKES = 20
+
+
+def main() -> None:
+    """Entry point of the console script: turns a user's mistake into lines on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):  # whatever a terminal's encoding can't say
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        sys.exit(app(standalone_mode=False))
+    except USAGE_ERROR as error:
+        command = error.ctx.command_path if error.ctx else "study"
+        _say(error.format_message(), f"See `{command} --help`.")
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
+    except StudyError as error:
+        more = len(error.mistakes) - MOST_MISTAKES
+        _say(*error.mistakes[:MOST_MISTAKES], *[f"... and {more:,} more mistakes"] * (more > 0))
+    sys.exit(WRONG_REQUEST)
+
+
+def _say(*lines: str) -> None:
+    """Each on one line of stderr; what a file's name or a value holds can't fill the screen or steer it."""
+    for line in lines:
+        shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+        typer.echo(shown if len(shown) <= 1000 else f"{shown[:500]} ... {shown[-200:]}", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import shlex
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -47,10 +46,6 @@ if TYPE_CHECKING:
 # Heavy imports stand inside the commands: `study --help` imports no torch, no Ray and no pandas.
 
 DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
-
-# Its base is what a usage mistake raises, whether Typer stands on Click or brings its own.
-USAGE_ERROR: Any = typer.BadParameter.__base__
-MOST_MISTAKES = 20
 
 app = typer.Typer(
     help="Controlled hyperparameter studies of PyTorch trainings on Ray Tune.",
@@ -191,31 +186,6 @@ def tune(
         typer.echo(f"{trial.name} failed: {reason}\n  whole traceback: {where}", err=True)
     if outcome.failed:
         raise typer.Exit(FAILED)
-
-
-def main() -> None:
-    """Entry point of the console script: turns a user's mistake into lines on stderr and exit code 2."""
-    from study.config import StudyError
-
-    for stream in (sys.stdout, sys.stderr):  # whatever a terminal's encoding can't say
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-    try:
-        sys.exit(app(standalone_mode=False))
-    except USAGE_ERROR as error:
-        command = error.ctx.command_path if error.ctx else "study"
-        _say(error.format_message(), f"See `{command} --help`.")
-    except StudyError as error:
-        more = len(error.mistakes) - MOST_MISTAKES
-        _say(*error.mistakes[:MOST_MISTAKES], *[f"... and {more:,} more mistakes"] * (more > 0))
-    sys.exit(WRONG_REQUEST)
-
-
-def _say(*lines: str) -> None:
-    """Each on one line of stderr; what a file's name or a value holds can't fill the screen or steer it."""
-    for line in lines:
-        shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
-        typer.echo(shown if len(shown) <= 1000 else f"{shown[:500]} ... {shown[-200:]}", err=True)
 
 
 def _planned(

@@ -10,24 +10,17 @@ import importlib.util
 import os
 import re
 import runpy
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 
 from study.config import StudyError, did_you_mean, last_line
+from study.limits import TimeLimit, time_limit
 from study.plugins import add_folder
 from study.spec import Study
 
 # A study file is a declaration; one that takes longer than this, in seconds, never ends.
 LOAD_SECONDS = 60.0
-
-
-class _TooLong(BaseException):
-    """No Exception, so that the study file's own `except Exception` does not catch it."""
 
 
 def search_space_folders() -> list[Path]:
@@ -73,7 +66,7 @@ def load(file_or_name: str | Path) -> Study:
         if isinstance(error, OSError) and not _line_of(path, error):
             raise StudyError(f"{path} can't be read: {error.strerror or error}") from None
         where = f"{path}:{_line_of(path, error) or '?'}"
-        if isinstance(error, _TooLong):
+        if isinstance(error, TimeLimit):
             raise StudyError(
                 f"{where}: the study file does not end within {error} s.",
                 "It should declare a study, not run one; STUDY_LOAD_SECONDS=N gives it N seconds.",
@@ -95,9 +88,7 @@ def _line_of(path: Path, error: BaseException) -> int | None:
     return next((frame.lineno for frame in frames if frame.filename == str(path)), None)
 
 
-@contextlib.contextmanager
-def _time_limit() -> Iterator[None]:
-    """Raises _TooLong where what is inside goes on for too long; only a main thread can be interrupted."""
+def _time_limit() -> contextlib.AbstractContextManager[None]:
     text = os.environ.get("STUDY_LOAD_SECONDS", LOAD_SECONDS)
     try:
         seconds = float(text)
@@ -105,20 +96,7 @@ def _time_limit() -> Iterator[None]:
         seconds = -1
     if not 0 < seconds < 1e6:
         raise StudyError(f"STUDY_LOAD_SECONDS={text}: give a number of seconds, such as {LOAD_SECONDS:g}")
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise _TooLong(f"{seconds:g}")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    return time_limit(seconds, f"{seconds:g}")
 
 
 def _find(file_or_name: str) -> Path:

@@ -6,12 +6,15 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from study.config import StudyError
 from study.resources import Node
+
+CONNECT_SECONDS = 10.0
 
 # Before Ray is imported: no per-trial CSV/JSON/TensorBoard files, no usage reports, no warnings that
 # concern Ray's own defaults rather than the study.
@@ -40,6 +43,8 @@ def ray_session(address: str | None, folder: Path) -> Iterator[list[Node]]:
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     already = ray.is_initialized()
     if not already:
+        if address is not None:
+            _check_that_something_answers(address)
         try:
             ray.init(
                 address=address or "local",
@@ -61,6 +66,17 @@ def ray_session(address: str | None, folder: Path) -> Iterator[list[Node]]:
     finally:
         if not already:
             ray.shutdown()
+
+
+def _check_that_something_answers(address: str) -> None:
+    """Ray itself would try for minutes. Raises StudyError."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return  # auto, or one of Ray's names
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise StudyError(f"No Ray cluster answers at {address}: {error}") from None
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from study import models, outcome
 from study.config import StudyError
 from study.data import Dataset
 from study.files import StorageError
-from study.limits import time_limit
+from study.limits import TimeLimit, time_limit
 from study.plan import Trial
 from study.records import Damaged
 from study.resources import Resources
@@ -99,7 +99,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             return self._advance()
         except torch.AcceleratorError:
             raise  # the process has lost its GPU: Tune replaces it
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, TimeLimit) as error:
             return self._failed(error)
 
     def _take(self) -> dict[str, Any] | None:
@@ -212,7 +212,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _failed(self, error: BaseException) -> dict[str, Any]:
         said = traceback.format_exception_only(error)[-1].strip()
-        if isinstance(error, StudyError):
+        if isinstance(error, StudyError | TimeLimit):
             said = str(error)
         elif isinstance(error, torch.OutOfMemoryError):
             share = self._shares[self._trial.key].gpus

@@ -75,7 +75,7 @@ def test_analysis_names_only_the_plain_rooms_of_study() -> None:
     ("statement", "absent"),
     [
         ("import study; study.Study; study.increasing", {"torch", "ray", "pandas", "matplotlib"}),
-        ("import study.cli", {"torch", "ray", "pandas", "matplotlib"}),
+        ("import study.__main__", {"torch", "ray", "pandas", "matplotlib"}),
         ("import analysis, analysis.figures, analysis.tables", {"torch", "ray"}),
     ],
 )

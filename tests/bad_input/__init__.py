@@ -61,7 +61,7 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
     [
         "bad_input",
-        "study.cli",
+        "study.__main__",
         "study.api",
         "study.show",
         "study.models",
@@ -97,7 +97,7 @@ def _main(words: list[str], folder: Path, out: Path, err: Path, environment: dic
     os.environ |= {**PLAIN, **environment}
     sys.argv = ["study", *words]
     sys.dont_write_bytecode = True
-    from study.cli import main
+    from study.__main__ import main
 
     main()
 
