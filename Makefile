@@ -2,7 +2,8 @@
 # make report  the report of ./results, into ./report
 # make test    everything: lint, types, tests
 # make chaos   break real runs more than a thousand times, and say what held (hours)
-# make bench   the speed of a step against the plain way, the cost of a study besides it, of loading results
+# make bench   study side by side with Ray Tune, Optuna and a plain script, into build/bench; BENCH=--quick for a
+#              first look; then the speed of a step, the cost of a study besides it, of loading results
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -24,7 +25,8 @@ lint: .venv/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/.installed
+bench: .venv/.installed-bench
+	$(BIN)/python benchmarks/compare.py $(BENCH)
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/load.py
@@ -40,6 +42,10 @@ chaos: .venv/.installed-test
 
 .venv/.installed-test: .venv/.installed
 	$(PIP) --editable '.[test]'
+	touch $@
+
+.venv/.installed-bench: .venv/.installed
+	$(PIP) --editable '.[bench]'
 	touch $@
 
 clean:
