@@ -113,6 +113,7 @@ def main() -> None:
     words.add_argument("--quick", action="store_true", help="fewer images, one repetition")
     words.add_argument("--images", type=int, help="train on the first of them")
     words.add_argument("--repetitions", type=int)
+    words.add_argument("--untuned", action="store_true", help="peers with the first settings that come")
     words.add_argument("--seeds", type=int, default=1)
     words.add_argument("--data", type=Path, default=data.default_folder(), help="folder that has MNIST/raw")
     words.add_argument("--out", type=Path, default=Path("build/bench"))
@@ -126,8 +127,12 @@ def main() -> None:
         small = first_images(whole, min(images or TUNING_IMAGES, TUNING_IMAGES), Path(temporary, "small"))
         folder = first_images(whole, images, Path(temporary, "first")) if images else whole
         limit = limits(small, 1.0)
-        say("Settings, tried with few images:")
-        peers, rows = best_settings(small, limit["gpus"], limit)
+        rows: list[dict[str, Any]] = []
+        if given.untuned:
+            peers = [*{way.tool: way for way in reversed([*candidates(limit["gpus"])])}.values()]
+        else:
+            say("Settings, tried with few images:")
+            peers, rows = best_settings(small, limit["gpus"], limit)
         ways = [Way("study"), *peers]
         if limit["rates"]["bfloat16"]["square"] > limit["rates"]["float32"]["square"]:
             ways += [Way("study", "bfloat16"), *(Way(way.tool, "bfloat16", way.settings) for way in peers)]

@@ -1,0 +1,97 @@
+"""The benchmarks run; who is compared does the same work; fused trials are the trials they stand for."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from study import TrialConfig
+from study.data import Dataset
+from study.models import network
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+from fused import grouped, vmapped
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+def run(script: str, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(BENCHMARKS / script), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True)
+
+
+@pytest.fixture
+def small_mnist(tmp_path: Path, digits: Dataset) -> Path:
+    """A folder in torchvision's layout of MNIST, with the embedded digits in it."""
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part, images, labels in (
+        ("train", digits.train_images, digits.train_labels),
+        ("t10k", digits.test_images, digits.test_labels),
+    ):
+        sizes = b"".join(size.to_bytes(4, "big") for size in (len(images), 28, 28))
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + sizes + images.tobytes())
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(
+            b"\0\0\x08\x01" + sizes[:4] + labels.astype("uint8").tobytes()
+        )
+    return tmp_path
+
+
+@pytest.mark.timeout(900)
+def test_every_tool_trains_the_same_arms_on_the_same_images(tmp_path: Path, small_mnist: Path) -> None:
+    pytest.importorskip("optuna")
+    words = ["--images", "1400", "--repetitions", "1", "--untuned", "--data", str(small_mnist)]
+    done = run("compare.py", *words, "--out", str(tmp_path / "out"))
+    table = pd.read_csv(tmp_path / "out" / "peers.csv")
+    assert set(table.tool) == {"study", "ray_tune", "optuna_study", "sequential"}
+    assert (table.images == 1400).all()
+    assert (table.trials == 4).all()
+    accuracies = table.filter(regex="accuracy_(12|25|50|100)$")
+    assert accuracies.shape == (4, 4)
+    # 11 steps teach little, but more than nothing: chance is 0.1.
+    assert (accuracies.max(axis="columns") > 0.25).all()
+    assert (table[["cpu_seconds", "peak_mb", "of_mm_square"]] > 0).all(axis=None)
+    assert all(tool in done.stdout for tool in table.tool)
+    assert (tmp_path / "out" / "peers.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize("fuse", [grouped, vmapped])
+@pytest.mark.parametrize("model", ["cnn", "resnet18"])
+def test_fused_trials_learn_what_separate_ones_learn(model: str, fuse: Callable[..., object]) -> None:
+    torch.manual_seed(0)
+    alone = [network(model)(TrialConfig(model=model, width=3)).double() for _ in range(2)]
+    forward, weights = fuse([copy.deepcopy(one) for one in alone])
+    fused_optimizer = torch.optim.SGD(weights, lr=0.01)
+    optimizers = [torch.optim.SGD(one.parameters(), lr=0.01) for one in alone]
+    for _ in range(3):
+        images, labels = torch.rand(4, 2, 28, 28, dtype=torch.float64), torch.randint(10, (4, 2))
+        logits = forward(images)
+        fused_optimizer.zero_grad()
+        sum(nn.functional.cross_entropy(logits[:, i], labels[:, i]) for i in range(2)).backward()
+        fused_optimizer.step()
+        for i, (one, optimizer) in enumerate(zip(alone, optimizers, strict=True)):
+            separate = one(images[:, i : i + 1])
+            # Only sums in another order: float64 leaves 1e-15 a step, and 18 layers amplify it.
+            torch.testing.assert_close(logits[:, i], separate, rtol=1e-8, atol=1e-8)
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(separate, labels[:, i]).backward()
+            optimizer.step()
+
+
+def test_each_way_to_share_a_device_is_measured_and_one_that_fails_says_why(tmp_path: Path) -> None:
+    words = "--device cpu --trials 2 --seconds 0.1 --batch 4 --width 2 --images 16 --precision float32"
+    run("gpu_sharing.py", *words.split(), "--model", "nowhere:none", "cnn", "--out", str(tmp_path))
+    table = pd.read_csv(tmp_path / "gpu_sharing.csv").set_index(["model", "way"])
+    ways = ["processes", "streams", "grouped", "vmap"]
+    assert [*table.index] == [(model, way) for model in ("nowhere:none", "cnn") for way in ways]
+    assert table.failed["nowhere:none"].str.contains("No module named").all()
+    assert table.failed["cnn"].isna().all()
+    assert (table.images_per_second["cnn"] > 0).all()
