@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import psutil
 
-INTERVAL_SECONDS = 0.5
+INTERVAL_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
