@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,7 +26,9 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 def run(script: str, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(BENCHMARKS / script), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=True)
+    # Threads of one trial wait for each other, which takes for ever where other tests want the cores too.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
 
 
 @pytest.fixture
@@ -48,15 +51,15 @@ def small_mnist(tmp_path: Path, digits: Dataset) -> Path:
 @pytest.mark.timeout(900)
 def test_every_tool_trains_the_same_arms_on_the_same_images(tmp_path: Path, small_mnist: Path) -> None:
     pytest.importorskip("optuna")
-    words = ["--images", "1400", "--repetitions", "1", "--untuned", "--data", str(small_mnist)]
+    words = ["--images", "1000", "--repetitions", "1", "--untuned", "--data", str(small_mnist)]
     done = run("compare.py", *words, "--out", str(tmp_path / "out"))
     table = pd.read_csv(tmp_path / "out" / "peers.csv")
     assert set(table.tool) == {"study", "ray_tune", "optuna_study", "sequential"}
-    assert (table.images == 1400).all()
+    assert (table.images == 1000).all()
     assert (table.trials == 4).all()
     accuracies = table.filter(regex="accuracy_(12|25|50|100)$")
     assert accuracies.shape == (4, 4)
-    # 11 steps teach little, but more than nothing: chance is 0.1.
+    # 8 steps teach little, but more than nothing: chance is 0.1.
     assert (accuracies.max(axis="columns") > 0.25).all()
     assert (table[["cpu_seconds", "peak_mb", "of_mm_square"]] > 0).all(axis=None)
     assert all(tool in done.stdout for tool in table.tool)
