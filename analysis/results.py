@@ -72,15 +72,17 @@ class Results:
         the held-out images among those whose seeds have all ended; the first where there is none yet.
         Columns: arm, tuned (the candidate's hyperparameters as text), seed, then those of `trials`.
         """
-        selected = []
-        for _, of_arm in self.candidates(study).groupby("arm", sort=False):
-            ended = of_arm.status.isin(ENDED).groupby(of_arm.candidate).all()
-            # A diverged trial must not be forgotten in its candidate's favour.
-            scores = of_arm.validation_accuracy.mask(of_arm.status == "diverged", 0.0)
-            means = scores.groupby(of_arm.candidate).mean()[ended]
-            best = means.idxmax() if means.notna().any() else 0
-            selected.append(of_arm[of_arm.candidate == best])
-        return pd.concat(selected, ignore_index=True).drop(columns="candidate")
+        every = self.candidates(study)
+        # A diverged trial must not be forgotten in its candidate's favour.
+        scores = every.validation_accuracy.mask(every.status == "diverged", 0.0)
+        point = [every.arm, every.candidate]
+        means = scores.groupby(point).mean()[every.status.isin(ENDED).groupby(point).all()].dropna()
+        best = dict(iter(means.groupby("arm").idxmax()))
+        return (
+            every[every.candidate == [best.get(arm, 0) for arm in every.arm]]
+            .drop(columns="candidate")
+            .reset_index(drop=True)
+        )
 
     def comparable(self, study: str) -> pd.DataFrame:
         """The same without the accuracies of arms of which a scheduler stopped a seed early.
@@ -119,18 +121,27 @@ class Results:
 
     def curves(self, keys: Iterable[str]) -> pd.DataFrame:
         """One row per trial and iteration: key, iteration, epoch, train_loss, train_accuracy."""
-        frames: list[pd.DataFrame] = []
+        columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in CURVE_COLUMNS}
+        read, lengths = [], []
         for key in dict.fromkeys(keys):
             try:
-                curve = self.store.curve(key).to_pandas()[CURVE_COLUMNS]
+                curve = self.store.curve(key).select(CURVE_COLUMNS)
             except (Damaged, StorageError, KeyError) as problem:
                 self.problems.append(str(problem))
                 continue
-            frames.append(curve.assign(key=key))
-        if not frames:
+            # One DataFrame of all trials: one of each would take as long as reading its file.
+            for name, values in zip(CURVE_COLUMNS, curve.columns, strict=True):
+                columns[name].append(values.to_numpy())
+            read.append(key)
+            lengths.append(len(curve))
+        if not read:
             return pd.DataFrame(columns=["key", *CURVE_COLUMNS])
-        curves: pd.DataFrame = pd.concat(frames, ignore_index=True)[["key", *CURVE_COLUMNS]]
-        return curves
+        return pd.DataFrame(
+            {
+                "key": np.repeat(np.array(read, object), lengths),
+                **{name: np.concatenate(of_trials) for name, of_trials in columns.items()},
+            }
+        )
 
 
 def by_trial(curves: pd.DataFrame) -> dict[str, npt.NDArray[np.float64]]:
