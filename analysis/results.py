@@ -78,11 +78,8 @@ class Results:
         point = [every.arm, every.candidate]
         means = scores.groupby(point).mean()[every.status.isin(ENDED).groupby(point).all()].dropna()
         best = dict(iter(means.groupby("arm").idxmax()))
-        return (
-            every[every.candidate == [best.get(arm, 0) for arm in every.arm]]
-            .drop(columns="candidate")
-            .reset_index(drop=True)
-        )
+        selected = every[every.candidate == [best.get(arm, 0) for arm in every.arm]]
+        return selected.drop(columns="candidate").reset_index(drop=True)
 
     def comparable(self, study: str) -> pd.DataFrame:
         """The same without the accuracies of arms of which a scheduler stopped a seed early.

@@ -50,6 +50,7 @@ def arm_table(results: Results, study: str) -> pd.DataFrame:
         ended = Counter(status[at])
         accuracy = mean_of(of["test_accuracy"] * 100)
         images = _of_known(np.max, of["test_images"])
+        error = binomial_error(accuracy.mean / 100, int(images)) if accuracy.n else math.nan
         published = record["published"].get(arm, {}).get("test_accuracy", math.nan)
         rows.append(
             {
@@ -61,7 +62,9 @@ def arm_table(results: Results, study: str) -> pd.DataFrame:
                 "pending": pending[arm],
                 "test_accuracy": accuracy.mean,
                 "half_width": accuracy.half_width,
-                "test_set_error": 100 * binomial_error(accuracy.mean / 100, int(images)) if accuracy.n else None,
+                "test_set_error": 100 * binomial_error(accuracy.mean / 100, int(images))
+                if accuracy.n
+                else None,
                 "best_test_accuracy": _of_known(np.mean, of["best_test_accuracy"]) * 100,
                 "best_epoch": _of_known(np.median, of["best_epoch"]),
                 "top5": _of_known(np.mean, of["test_top5"]) * 100,

@@ -6,17 +6,18 @@ trained by Ray Tune; analysis makes tables and figures of the store's plain file
     config      TrialConfig: one training as validated data    spec        Study: arms, published, claims
     claims      a report's sentences as data                    domains     points drawn from Tune's domains
     loading     study files by path or name                     plugins     a user's own networks and data
-    data        a data set as uint8 arrays                      models      the networks and their cost
-    recipe      optimizers and losses                           training    one trial, resumable, no Ray
+    data        a data set as uint8 arrays                      models      the networks
+    cost        parameters and FLOPs, mostly without torch      recipe      optimizers and losses
+    training    one trial, resumable, no Ray                    provenance  where a result comes from
     key         what makes two trials the same                  plan        what is to be trained
     store       results and checkpoints, atomic                 records     what its JSON files must say
-    provenance  where a result comes from                       tensorboard event files
     trainable   Ray Tune's view of a Training                   resources   CPUs and GPU share of a trial
     prepare     data and costs before a run                     ray_session Ray for the time of a run
     runner      plan -> tune.Tuner                              follower    what Tune says of the trials
     progress    what the terminal shows                         api         run() for notebooks and scripts
     cli         list, plan, tune                                cli_results status, report, verify, compare
     options     what the commands' words mean                   show        what they print (show_results)
+    tensorboard event files
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def plan(
     Example: `study plan network_width --seeds 5`
     """
     from study import show
-    from study.models import cost
+    from study.cost import cost
     from study.resources import decide, this_machine
 
     _, _, made = _planned(studies, seeds, set_, dataset, data_dir, epochs, precision, storage)

@@ -5,9 +5,7 @@ N batch, C channels, H = W = 28 pixels, K = 10 classes.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -68,34 +66,19 @@ def network(name: str) -> Network:
     return CNN if name == "cnn" else resnet
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Trainable parameters, and floating-point operations of one image's forward pass."""
+def count(config: TrialConfig) -> tuple[int, int]:
+    """Trainable parameters of the config's network, and FLOPs of one image's forward pass.
 
-    parameters: int
-    flops: int
-
-
-ARCHITECTURE = ("model", "width", "conv_layers", "kernel_size", "fc_layers", "fc_width", "dropout")
-
-
-def cost(config: TrialConfig) -> Cost:
-    """Of the config's network; counted without computing on torch's meta device where it is one of ours.
-
+    Counted without computing, on torch's meta device, where it is one of ours.
     Raises StudyError where a user's own network can't be built or gives another shape than [N, 10].
     """
     if is_plugin(config.model):
-        return _plugin_cost(config)
-    return _cost(TrialConfig(**{field: getattr(config, field) for field in ARCHITECTURE}))
-
-
-@functools.lru_cache(maxsize=4096)
-def _cost(config: TrialConfig) -> Cost:
+        return _plugin_count(config)
     with torch.device("meta"):
         return _counted(network(config.model)(config))[0]
 
 
-def _plugin_cost(config: TrialConfig) -> Cost:
+def _plugin_count(config: TrialConfig) -> tuple[int, int]:
     try:
         counted, shape = _counted(network(config.model)(config))
     except StudyError:
@@ -113,12 +96,12 @@ def _plugin_cost(config: TrialConfig) -> Cost:
     return counted
 
 
-def _counted(model: nn.Module) -> tuple[Cost, tuple[int, ...]]:
-    """The cost, and the shape of the logits of two images."""
+def _counted(model: nn.Module) -> tuple[tuple[int, int], tuple[int, ...]]:
+    """What `count` gives, and the shape of the logits of two images."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"it returned a {type(model).__name__} instead of an nn.Module")
     model.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         logits = model(torch.zeros(2, 1, IMAGE_SIZE, IMAGE_SIZE))
     parameters = sum(weights.numel() for weights in model.parameters() if weights.requires_grad)
-    return Cost(parameters, counter.get_total_flops() // 2), tuple(logits.shape)
+    return (parameters, counter.get_total_flops() // 2), tuple(logits.shape)

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from study import models, provenance
+from study import provenance
+from study.cost import Cost
 from study.training import Training
 
 
@@ -23,7 +24,7 @@ def curve(training: Training) -> dict[str, Any]:
 
 def result(
     training: Training,
-    cost: models.Cost,
+    cost: Cost,
     test_class_counts: list[int],
     started: datetime,
     threads: int,

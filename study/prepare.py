@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from study import data
 from study.config import StudyError, TrialConfig
+from study.cost import Cost, cost
 from study.plan import Plan, Trial
 from study.plugins import by_value, is_plugin
-
-if TYPE_CHECKING:
-    from study.models import Cost
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,8 @@ def prepare(plan: Plan, data_folder: Path) -> Prepared:
 
     Raises StudyError, listing every trial that its data or its network does not fit.
     """
-    from study import models
+    # torch takes as long to import as Ray to start, and this runs meanwhile.
+    from study import models  # noqa: F401
 
     prepared = Prepared({}, {}, {}, {})
     for trial in plan.pending:
@@ -43,9 +42,9 @@ def prepare(plan: Plan, data_folder: Path) -> Prepared:
     images = {name: len(dataset.train_labels) for name, dataset in prepared.datasets.items()}
     check(plan.pending, images.__getitem__)
     for trial in plan.pending:
-        cost = prepared.costs[trial.key] = models.cost(trial.config)
+        of_image = prepared.costs[trial.key] = cost(trial.config)
         trained = (images[trial.config.dataset] - trial.config.validation_size) * trial.config.epochs
-        prepared.work[trial.key] = float(cost.flops * trained)
+        prepared.work[trial.key] = float(of_image.flops * trained)
     return prepared
 
 

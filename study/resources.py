@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from study.config import StudyError
 
 # Per image, forward. The report's CNNs and ResNet-18 are below it, at most 72 million; ResNet-34 is above.
 LARGE_NETWORK_FLOPS = 100_000_000
+# The device files of NVIDIA's driver, of NVIDIA's under WSL, and of AMD's.
+GPU_DRIVERS = ("nvidiactl", "dxg", "kfd")
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,18 @@ class Node:
 
 def this_machine() -> Node:
     """The cores that this process may use, and the GPUs that torch sees."""
-    import torch
-
     # Where the system can't say which cores are ours (macOS), all are.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Node(cores, torch.cuda.device_count())
+    return Node(cores, _gpus())
+
+
+def _gpus() -> int:
+    """How many torch can use; torch, two seconds and 700 MB to import, is asked only beside a driver."""
+    if sys.platform == "linux" and not any(Path("/dev", of).exists() for of in GPU_DRIVERS):
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def decide(

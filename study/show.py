@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from study.models import Cost
+    from study.cost import Cost
     from study.plan import Plan
     from study.resources import Resources
     from study.spec import Study
@@ -110,7 +110,15 @@ def _arms_of(
             }
 
 
+# rich takes 2 ms a row.
+LONG = 1000
+
+
 def table(columns: list[str], rows: list[list[str]], title: str | None = None) -> None:
+    """Aligned columns; in a terminal, cells are wrapped to its width unless the table is a LONG one."""
+    if len(rows) > LONG:
+        typer.echo("\n".join(_aligned(columns, rows, title)))
+        return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -127,6 +135,21 @@ def table(columns: list[str], rows: list[list[str]], title: str | None = None) -
     if not console.is_terminal:
         console.width = 200
     console.print(table)
+
+
+def _aligned(columns: list[str], rows: list[list[str]], title: str | None) -> Iterator[str]:
+    """The lines that rich would print where there is room."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(columns, *rows, strict=True)]
+    right = [i > 0 and _numeric(rows, i) for i in range(len(columns))]
+    if title:
+        yield title
+    for row in [columns, *rows]:
+        yield "  ".join(
+            " " * (width - cell_len(cell)) + cell if to_right else cell + " " * (width - cell_len(cell))
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        )
 
 
 def _numeric(rows: list[list[str]], column: int) -> bool:

@@ -16,8 +16,9 @@ import torch
 from filelock import FileLock
 from ray import tune
 
-from study import models, outcome
+from study import outcome
 from study.config import StudyError
+from study.cost import Cost
 from study.data import Dataset
 from study.files import StorageError
 from study.limits import TimeLimit, time_limit
@@ -50,7 +51,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self,
         config: dict[str, Any],
         trials: Sequence[Trial],
-        costs: dict[str, models.Cost],
+        costs: dict[str, Cost],
         datasets: dict[str, Dataset],
         networks: dict[str, models.Network],
         storage: str,

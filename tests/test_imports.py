@@ -19,7 +19,7 @@ LAYERS = [
     {"store"},
     {"spec", "key", "data", "provenance"},
     {"loading", "plan", "models", "resources", "tensorboard"},
-    {"recipe", "progress"},
+    {"recipe", "progress", "cost"},
     {"training", "follower"},
     {"outcome"},
     {"trainable"},

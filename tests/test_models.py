@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -13,6 +13,7 @@ from torch import nn
 
 from study import StudyError, TrialConfig, load, models
 from study.config import ModelName
+from study.cost import cost
 from study.data import Dataset
 from study.plugins import resolve, source_sha256
 from study.training import Training
@@ -24,14 +25,27 @@ def test_a_network_gives_ten_logits_per_image(name: str) -> None:
     network = models.network(name)(config).eval()
     with torch.no_grad():
         assert network(torch.rand(3, 1, 28, 28)).shape == (3, 10)
-    assert models.cost(config).parameters == sum(weights.numel() for weights in network.parameters())
+    assert cost(config).parameters == sum(weights.numel() for weights in network.parameters())
 
 
 def test_the_baselines_cost_is_that_of_its_layers() -> None:
-    cost = models.cost(TrialConfig())
-    assert cost.parameters == (9 * 50 + 50) + (9 * 50 * 100 + 100) + (4900 * 10 + 10)
+    counted = cost(TrialConfig())
+    assert counted.parameters == (9 * 50 + 50) + (9 * 50 * 100 + 100) + (4900 * 10 + 10)
     # A multiplication and an addition per weight and output pixel; biases and pools are not counted.
-    assert cost.flops == 2 * (9 * 50 * 28**2 + 9 * 50 * 100 * 14**2 + 4900 * 10)
+    assert counted.flops == 2 * (9 * 50 * 28**2 + 9 * 50 * 100 * 14**2 + 4900 * 10)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"width": 7, "conv_layers": 1, "kernel_size": 5},
+        {"width": 3, "conv_layers": 4, "fc_layers": 3, "fc_width": 17, "dropout": 0.5},
+    ],
+)
+def test_the_cost_of_any_cnn_is_what_torch_counts(fields: dict[str, Any]) -> None:
+    config = TrialConfig(**fields)
+    counted = cost(config)
+    assert (counted.parameters, counted.flops) == models.count(config)
 
 
 def test_pool_then_relu_is_relu_then_pool() -> None:
@@ -105,9 +119,9 @@ def plugin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_users_own_network_is_counted(plugin_folder: Path) -> None:
-    cost = models.cost(TrialConfig(model="my_networks:network", width=5))
-    assert cost.parameters == 784 * 5 + 5 + 5 * 10 + 10
-    assert cost.flops == 2 * (784 * 5 + 5 * 10)
+    counted = cost(TrialConfig(model="my_networks:network", width=5))
+    assert counted.parameters == 784 * 5 + 5 + 5 * 10 + 10
+    assert counted.flops == 2 * (784 * 5 + 5 * 10)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +137,7 @@ def test_a_users_own_network_is_counted(plugin_folder: Path) -> None:
 )
 def test_a_plugin_that_does_not_fit_is_refused(plugin_folder: Path, name: str, said: str) -> None:
     with pytest.raises(StudyError, match=said):
-        models.cost(TrialConfig(model=name))
+        cost(TrialConfig(model=name))
 
 
 def test_an_edit_of_what_a_plugin_imports_makes_another_trial(plugin_folder: Path) -> None:

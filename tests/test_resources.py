@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from study import StudyError, TrialConfig
-from study.models import cost
+from study.cost import cost
 from study.resources import Node, Resources, decide
 
 LAPTOP, GPU_NODE = Node(4, 0), Node(16, 2)
