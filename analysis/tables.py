@@ -62,9 +62,7 @@ def arm_table(results: Results, study: str) -> pd.DataFrame:
                 "pending": pending[arm],
                 "test_accuracy": accuracy.mean,
                 "half_width": accuracy.half_width,
-                "test_set_error": 100 * binomial_error(accuracy.mean / 100, int(images))
-                if accuracy.n
-                else None,
+                "test_set_error": 100 * error,
                 "best_test_accuracy": _of_known(np.mean, of["best_test_accuracy"]) * 100,
                 "best_epoch": _of_known(np.median, of["best_epoch"]),
                 "top5": _of_known(np.mean, of["test_top5"]) * 100,
