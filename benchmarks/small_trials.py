@@ -4,7 +4,7 @@
     python benchmarks/small_trials.py --trials 200 --plain 20
 
 The same trainings run under `study tune` and under a plain Ray Tune script: a function trainable with Tune's
-defaults, as its documentation teaches it. Overhead is (wall - start) x slots / trials - training seconds, where
+defaults, as its documentation teaches it. Overhead is (wall - start) x slots / trials - training seconds;
 the start is that of the first trial.
 """
 
@@ -88,8 +88,7 @@ def growth(samples: list[tuple[float, float]], trials_per_second: float) -> floa
 def under_study(folder: Path, trials: int) -> tuple[float, float]:
     """Run, print, and return seconds per trial and overhead per trial."""
     (folder / "small.py").write_text(STUDY)
-    words = ["small.py", "--seeds", str(trials // ARMS), "--storage", str(folder / "results")]
-    words[0] = str(folder / "small.py")
+    words = [str(folder / "small.py"), "--seeds", str(trials // ARMS), "--storage", str(folder / "results")]
     began, ended, memory = timed([sys.executable, "-m", "study", "tune", *words])
     rows = load(folder / "results").trials
     start = min(datetime.fromisoformat(text).timestamp() for text in rows.started)
@@ -119,10 +118,9 @@ def plainly(folder: Path, trials: int) -> tuple[float, float]:
 
 def _told(trials: int, wall: float, training: float) -> tuple[float, float]:
     whole = wall * SLOTS / trials
-    print(
-        f"  a trial takes a slot for {whole:.3f} s; training {training:.3f} s, overhead {whole - training:.3f} s"
-    )
-    return whole, whole - training
+    overhead = whole - training
+    print(f"  a trial takes a slot for {whole:.3f} s; training {training:.3f} s, overhead {overhead:.3f} s")
+    return whole, overhead
 
 
 def train(config: dict[str, float]) -> None:
@@ -137,13 +135,10 @@ def train(config: dict[str, float]) -> None:
     started = time.time()
     digits = data.load("digits", Path())
     images = torch.from_numpy(digits.train_images).float() / 255
-    test_images, test_labels = (
-        torch.from_numpy(digits.test_images).float() / 255,
-        torch.from_numpy(digits.test_labels),
-    )
-    loader = DataLoader(
-        TensorDataset(images, torch.from_numpy(digits.train_labels)), batch_size=BATCH, shuffle=True
-    )
+    labelled = TensorDataset(images, torch.from_numpy(digits.train_labels))
+    loader = DataLoader(labelled, batch_size=BATCH, shuffle=True)
+    test_images = torch.from_numpy(digits.test_images).float() / 255
+    test_labels = torch.from_numpy(digits.test_labels)
     torch.manual_seed(int(config["seed"]))
     model = nn.Sequential(
         nn.Conv2d(1, WIDTH, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),

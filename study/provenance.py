@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import platform
 import subprocess
@@ -13,6 +14,12 @@ PACKAGES = ("study", "torch", "torchvision", "ray", "numpy")
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on."""
+    return dict(_versions())
+
+
+# Asked for each trial; the answers stay for as long as a process does.
+@functools.cache
+def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -53,6 +60,7 @@ def hardware(device: str, threads: int) -> dict[str, Any]:
     }
 
 
+@functools.cache
 def _cpu_model() -> str:
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
