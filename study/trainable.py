@@ -16,7 +16,7 @@ import torch
 from filelock import FileLock
 from ray import tune
 
-from study import outcome
+from study import models, outcome
 from study.config import StudyError
 from study.cost import Cost
 from study.data import Dataset
