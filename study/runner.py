@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,9 @@ def _train(
 ) -> Outcome:
     from study.follower import Follower
 
-    shares = {
-        key: resources.decide(options.cpus_per_trial, options.gpus_per_trial, nodes, cost.flops)
-        for key, cost in prepared.costs.items()
-    }
+    decide = partial(resources.decide, options.cpus_per_trial, options.gpus_per_trial, nodes)
+    share_of = {flops: decide(flops) for flops in {cost.flops for cost in prepared.costs.values()}}
+    shares = {key: share_of[cost.flops] for key, cost in prepared.costs.items()}
     plan.begin(store)
     # The longest first, so that the last one does not run alone.
     trials = sorted(plan.pending, key=lambda trial: -prepared.work[trial.key])
@@ -126,8 +126,11 @@ def _tuner(
         trial_timeout=options.trial_timeout,
     )
 
+    # Tune unpickles `bundle` several times a trial, and with it all that it refers to.
+    asked = [shares[trial.key] for trial in trials]
+
     def bundle(config: dict[str, Any]) -> Any:
-        share = shares[trials[config["trial"]].key]
+        share = asked[config["trial"]]
         return tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}])
 
     return tune.Tuner(

@@ -155,7 +155,8 @@ class TrialStore:
         if content is None:
             raise Damaged(f"{path}: is missing")
         try:
-            table = pq.read_table(io.BytesIO(content))
+            # A quarter of read_table's time, which looks for a whole data set.
+            table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
         except (OSError, pa.ArrowException) as error:
             raise Damaged(f"{path}: {files.reason(error)}") from None
         if (table.schema.metadata or {}).get(b"sha256") != _sha256_of(table):
