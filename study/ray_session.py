@@ -21,6 +21,7 @@ CONNECT_SECONDS = 10.0
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # no snapshots of what the store knows better
     "RAY_AIR_NEW_OUTPUT": "0",  # the newer one prints its tables even with verbose=0
     "RAY_USAGE_STATS_ENABLED": "0",
     # Tune's actors have an environment of their own and can't take over the workers that Ray starts first.
