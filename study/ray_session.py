@@ -54,7 +54,7 @@ def ray_session(address: str | None, folder: Path) -> Iterator[list[Node]]:
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,
             )
-        except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+        except Exception as error:  # Ray raises a bare one where it can't start
             failed = f"No Ray cluster answers at {address}" if address else "Ray can't be started here"
             raise StudyError(f"{failed}: {str(error).strip().splitlines()[0]}") from None
     try:
