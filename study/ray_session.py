@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from study.config import StudyError
+from study.files import reason
 from study.resources import Node
 
 CONNECT_SECONDS = 10.0
@@ -56,7 +57,7 @@ def ray_session(address: str | None, folder: Path) -> Iterator[list[Node]]:
             )
         except Exception as error:  # Ray raises a bare one where it can't start
             failed = f"No Ray cluster answers at {address}" if address else "Ray can't be started here"
-            raise StudyError(f"{failed}: {str(error).strip().splitlines()[0]}") from None
+            raise StudyError(f"{failed}: {reason(error)}") from None
     try:
         with _stop_signals():
             yield [
