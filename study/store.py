@@ -157,7 +157,7 @@ class TrialStore:
         try:
             # A quarter of read_table's time, which looks for a whole data set.
             table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
-        except (OSError, pa.ArrowException) as error:
+        except Exception as error:  # Arrow raises whatever its reader stumbles over
             raise Damaged(f"{path}: {files.reason(error)}") from None
         if (table.schema.metadata or {}).get(b"sha256") != _sha256_of(table):
             raise Damaged(f"{path}: the checksum does not match")

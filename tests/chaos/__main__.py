@@ -47,9 +47,10 @@ def main() -> None:
         where, begun = f"seed {given.seed} act {number}", time.monotonic()
         try:
             found = act.play(folder / str(number), world, lambda said: say(f"{where}: {said}"))
-        except Violation as violation:
+        except Exception as violation:
             violations.append(number)
-            say(f"{where}: VIOLATION: {violation}")
+            kind = "" if isinstance(violation, Violation) else f"{type(violation).__name__}: "
+            say(f"{where}: VIOLATION: {kind}{violation}")
             return
         counts.update(found)
         say(f"{where}: held, {sum(found.values())} faults, {time.monotonic() - begun:.0f} s")
