@@ -103,6 +103,8 @@ class Signal(Fault):
         last_sent = time.monotonic()
         code, err = run.end(60)
         seconds = time.monotonic() - last_sent
+        if code < 0 and "trials: " not in err:
+            return 0, ""  # ended while Python still imported: nothing had begun
         if code != 0:
             require("To continue: study tune chaos.py" in err, f"no word on how to go on:\n{err}")
             require(seconds <= CLEAN_STOP_SECONDS, f"took {seconds:.1f} s to stop")
