@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,7 +166,7 @@ def tune(
         scheduler=scheduler,
         tensorboard=tensorboard,
     )
-    with _stop_signals():
+    with _told_how_to_continue():
         store, folder, made = _planned(
             studies, seeds, set_, dataset, data_dir, epochs, precision, storage, fresh, scheduler is not None
         )
@@ -222,12 +221,12 @@ def _planned(
 
 
 @contextlib.contextmanager
-def _stop_signals() -> Iterator[None]:
-    """Ctrl-C, a job that is stopped and a terminal that is closed end the command with what continues it."""
-    for kind in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(kind, lambda *_: signal.raise_signal(signal.SIGINT))
+def _told_how_to_continue() -> Iterator[None]:
+    from study.stops import stop_signals
+
     try:
-        yield
+        with stop_signals():
+            yield
     except KeyboardInterrupt:
         # --fresh would forget what was trained.
         command = shlex.join(["study", *(word for word in sys.argv[1:] if word != "--fresh")])

@@ -11,6 +11,7 @@ from ray import tune
 from study.files import StorageError
 from study.plan import Trial
 from study.progress import Progress
+from study.stops import check_stop
 from study.store import TrialStore
 
 
@@ -43,6 +44,7 @@ class Follower(tune.Callback):  # type: ignore[misc]
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any
     ) -> None:
         """A report of TrialTrainable.step."""
+        check_stop()
         ours = self._trials[trial.config["trial"]]
         if "error" in result:
             self.failed[ours.key] = (ours, result["error"], result["error_file"])

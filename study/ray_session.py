@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from study.config import StudyError
 from study.files import reason
 from study.resources import Node
+from study.stops import stop_signals
 
 CONNECT_SECONDS = 10.0
 
@@ -59,7 +58,7 @@ def ray_session(address: str | None, folder: Path) -> Iterator[list[Node]]:
             failed = f"No Ray cluster answers at {address}" if address else "Ray can't be started here"
             raise StudyError(f"{failed}: {reason(error)}") from None
     try:
-        with _stop_signals():
+        with stop_signals():
             yield [
                 Node(node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0))
                 for node in ray.nodes()
@@ -79,23 +78,3 @@ def _check_that_something_answers(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise StudyError(f"No Ray cluster answers at {address}: {error}") from None
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[None]:
-    """Entered after ray.init, which handles SIGTERM its own way; left with the handlers as they were.
-
-    Tune takes SIGINT and SIGUSR1 for its time and does not give them back.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    kinds = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1)
-    before = {kind: signal.getsignal(kind) for kind in kinds}
-    for kind in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(kind, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)

@@ -17,6 +17,7 @@ from study.prepare import Prepared, prepare
 from study.progress import progress_for
 from study.provenance import git_commit
 from study.ray_session import ray_session
+from study.stops import check_stop
 from study.store import TrialStore
 from study.workspace import workspace
 
@@ -89,6 +90,7 @@ def _train(
     share_of = {flops: decide(flops) for flops in {cost.flops for cost in prepared.costs.values()}}
     shares = {key: share_of[cost.flops] for key, cost in prepared.costs.items()}
     plan.begin(store)
+    check_stop()
     # The longest first, so that the last one does not run alone.
     trials = sorted(plan.pending, key=lambda trial: -prepared.work[trial.key])
     with progress_for(console, trials, prepared.work) as progress:

@@ -255,3 +255,14 @@ def test_run_from_python_gives_a_dataframe(finished: Study) -> None:
     assert done.stdout.split() == ["study,arm,seed,status"] + [
         f"tiny_width,{arm},{seed},finished" for arm in (2, 4) for seed in (0, 1)
     ]
+
+
+def test_a_stop_that_a_library_swallows_is_not_forgotten(study: Study) -> None:
+    (study.folder / "swallows.py").write_text(
+        "import signal\nfrom study import Study\n"
+        "try:\n    signal.raise_signal(signal.SIGINT)\nexcept:\n    pass\n"
+        "STUDY = Study(title='S', arms={'a': {'width': 2}}, fixed={'dataset': 'digits'})\n"
+    )
+    done = study("tune", "swallows.py", "--seeds", "1")
+    assert done.returncode == 130, done.stderr
+    assert "To continue: study tune swallows.py" in done.stderr

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # A module may import those of the lines above its own.
 LAYERS = [
     {"config"},
-    {"claims", "domains", "plugins", "files", "limits", "workspace"},
+    {"claims", "domains", "plugins", "files", "limits", "stops", "workspace"},
     {"records"},
     {"store"},
     {"spec", "key", "data", "provenance"},
