@@ -1,0 +1,131 @@
+"""A Ray cluster on nodes in namespaces, brought up from a laptop by clusters/ssh.yaml, `ray up` and ssh."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import psutil
+import yaml
+from conftest import wait_until
+
+from cluster.network import Node, Switch, run
+
+REPOSITORY = Path(__file__).parents[2]
+TOKEN = "0123456789abcdef0123456789abcdef"
+# Small machines: without this each takes a third of the real one's memory, and all of its cores.
+SIZE = "--num-cpus=1 --num-gpus=1 --object-store-memory=200000000"
+SSHD = """
+ListenAddress 0.0.0.0
+HostKey {folder}/host_key
+AuthorizedKeysFile {folder}/study.pub
+PasswordAuthentication no
+UsePAM no
+StrictModes no
+MaxStartups 100
+PidFile none
+"""
+
+
+def missing() -> str | None:
+    """Which packages of the system such a cluster lacks, or None."""
+    lacking = [tool for tool in ("ssh", "sshd", "ssh-keygen", "rsync") if shutil.which(tool) is None]
+    return f"not installed: {', '.join(lacking)} (Debian: openssh-server, rsync)" if lacking else None
+
+
+class Cluster:
+    """A laptop, a head and workers; `folder` holds their disks, `folder/shared` is on all of them at ~/shared."""
+
+    def __init__(self, folder: Path, workers: int) -> None:
+        self.folder, self.shared = folder, folder / "shared"
+        self.shared.mkdir()
+        for name in ("host_key", "study"):
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name)
+        self.switch = Switch()
+        names = ["laptop", "head", *(f"worker{number}" for number in range(1, workers + 1))]
+        self.nodes = {
+            name: Node(name, number, folder, self.shared) for number, name in enumerate(names, start=1)
+        }
+        self.laptop, self.head, *self.workers = self.nodes.values()
+        for node in self.nodes.values():
+            self._install(node)
+            self.start(node)
+        self._fill_laptop()
+
+    def _install(self, node: Node) -> None:
+        """What the setup commands of clusters/ssh.yaml do where there is a package registry."""
+        (node.home / "study-env").mkdir()
+        (node.home / "study-env/bin").symlink_to(f"{sys.prefix}/bin")
+        pinned = [(REPOSITORY / name).read_text() for name in ("pyproject.toml", "constraints.txt")]
+        (node.home / "study-env/installed").write_text("".join(pinned))
+        # The environment is this repository's; what runs on a node is the copy that `ray up` brings there.
+        (node.home / ".bashrc").write_text("export PYTHONPATH=~/study\n")
+        config = self.folder / node.name / "sshd_config"
+        config.write_text(SSHD.format(folder=node.home / ".ssh"))
+        (node.home / ".ssh").mkdir(mode=0o700)
+        for name in ("host_key", "study.pub"):
+            shutil.copy(self.folder / name, node.home / ".ssh")
+        config.write_text(SSHD.format(folder=Path.home() / ".ssh"))
+        shutil.copy(config, node.home / "sshd_config")
+
+    def _fill_laptop(self) -> None:
+        home = self.laptop.home
+        shutil.copy(self.folder / "study", home / ".ssh/study")
+        (home / ".ray").mkdir()
+        (home / ".ray/auth_token").touch(0o600)
+        (home / ".ray/auth_token").write_text(TOKEN)
+        for name in ("study", "analysis", "search_spaces"):
+            shutil.copytree(REPOSITORY / name, home / "study" / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("pyproject.toml", "constraints.txt", "README.md", "LICENSE"):
+            shutil.copy(REPOSITORY / name, home / "study" / name)
+        (home / "study/cluster.yaml").write_text(self.filled_in())
+
+    def filled_in(self) -> str:
+        """clusters/ssh.yaml with these nodes' addresses, and Ray told how large they are to be."""
+        config = yaml.safe_load((REPOSITORY / "clusters/ssh.yaml").read_text())
+        config["provider"] |= {
+            "head_ip": self.head.address,
+            "worker_ips": [worker.address for worker in self.workers],
+        }
+        config["auth"]["ssh_user"] = psutil.Process().username()
+        for commands in (config["head_start_ray_commands"], config["worker_start_ray_commands"]):
+            commands[:] = [
+                f"{command} {SIZE}" if "ray start" in command else command for command in commands
+            ]
+        return yaml.safe_dump(config)
+
+    def start(self, node: Node) -> None:
+        """Switch a node on, with its ssh server."""
+        node.start(self.switch)
+        if node is not self.laptop:
+            node.run("mkdir", "-p", "/run/sshd")
+            node.begin("/usr/sbin/sshd", "-D", "-e", "-f", f"{Path.home()}/sshd_config")
+
+    def up(self) -> None:
+        """`ray up` on the laptop, until every node has joined."""
+        done = self.laptop.run("bash", "-c", "cd ~/study && ray up --yes cluster.yaml", timeout=180)
+        assert done.returncode == 0, done.stdout + done.stderr
+        self.wait_for_nodes(1 + len(self.workers))
+
+    def down(self) -> None:
+        done = self.laptop.run("bash", "-c", "cd ~/study && ray down --yes cluster.yaml", timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def wait_for_nodes(self, count: int) -> None:
+        wait_until(lambda: self.alive() == count, 120, f"a cluster of {count} nodes")
+
+    def alive(self) -> int:
+        """How many nodes the head says are alive; 0 where none answers."""
+        words = "import ray; ray.init('auto', logging_level='ERROR', log_to_driver=False)"
+        count = "print(sum(node['Alive'] for node in ray.nodes()))"
+        done = self.on_head(f'python -c "{words}; {count}"')
+        return int(done.stdout) if done.returncode == 0 else 0
+
+    def on_head(self, command: str, timeout: float = 60):
+        return self.head.run("bash", "-c", f"export RAY_AUTH_MODE=token PYTHONPATH=~/study; {command}", timeout=timeout)
+
+    def end(self) -> None:
+        for node in self.nodes.values():
+            node.kill()
+        self.switch.end()
