@@ -6,11 +6,9 @@ process, however that ends, so nothing is left behind. The machine's own network
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -18,6 +16,7 @@ from conftest import wait_until
 
 PREFIX = "10.77.0"
 TOOLS = ("ip", "unshare", "nsenter", "setpriv")
+LOOPBACK = ("127.", "::ffff:127.", "::1")
 DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 # What a node must find under the same path as here.
 NEEDED = {Path(path).resolve() for path in (sys.prefix, sys.base_prefix)}
@@ -28,7 +27,20 @@ def missing() -> str | None:
     if lacking := [tool for tool in TOOLS if shutil.which(tool) is None]:
         return f"not installed: {', '.join(lacking)} (Debian: iproute2, util-linux)"
     tried = subprocess.run(
-        ["unshare", "--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "mount", "-t", "tmpfs", "x", "/tmp"],
+        [
+            "unshare",
+            "--net",
+            "--mount",
+            "--pid",
+            "--uts",
+            "--ipc",
+            "--fork",
+            "mount",
+            "-t",
+            "tmpfs",
+            "x",
+            "/tmp",
+        ],
         capture_output=True,
         text=True,
     )
@@ -47,8 +59,8 @@ class Switch:
     def __init__(self) -> None:
         self._process = subprocess.Popen([*DIES_WITH_US, "unshare", "--net", "sleep", "infinity"])
         self.pid = self._process.pid
-        ours = os.readlink("/proc/self/ns/net")
-        wait_until(lambda: os.readlink(f"/proc/{self.pid}/ns/net") != ours, 10, "the switch's namespace")
+        ours = Path("/proc/self/ns/net").readlink()
+        wait_until(lambda: Path(f"/proc/{self.pid}/ns/net").readlink() != ours, 10, "the switch's namespace")
         self.ip("link", "add", "bridge", "type", "bridge")
         self.ip("addr", "add", f"{PREFIX}.254/24", "dev", "bridge")
         self.ip("link", "set", "bridge", "up")
@@ -103,7 +115,11 @@ class Node:
             self._process = subprocess.Popen(
                 [*DIES_WITH_US, *spaces, "bash", "-eu", str(boot)], stdout=console, stderr=console
             )
-        wait_until(lambda: ready.exists() and ready.stat().st_size or self._process.poll() is not None, 20, f"{self.name}'s start")
+        wait_until(
+            lambda: (ready.exists() and ready.stat().st_size) or self._process.poll() is not None,
+            20,
+            f"{self.name}'s start",
+        )
         assert self._process.poll() is None, (self._folder / "console.txt").read_text()
         (first,) = psutil.Process(self._process.pid).children()
         self.pid = first.pid
@@ -138,13 +154,22 @@ class Node:
     def run(self, *words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.command(*words), capture_output=True, text=True, timeout=timeout)
 
-    def begin(self, *words: str) -> subprocess.Popen[bytes]:
-        """Start a command that stays; it ends with the node."""
-        with (self._folder / "console.txt").open("a") as console:
-            return subprocess.Popen(self.command(*words), stdout=console, stderr=console)
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command on the node, its output piped; it ends with the node."""
+        return subprocess.Popen(
+            self.command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
 
-    def processes(self) -> Sequence[psutil.Process]:
-        return psutil.Process(self.pid).children(recursive=True)
+    def serve(self, *words: str) -> None:
+        """Start a command that stays, its output on the node's console."""
+        with (self._folder / "console.txt").open("a") as console:
+            subprocess.Popen(self.command(*words), stdout=console, stderr=console)
+
+    def listening(self, *, to_others: bool = True) -> set[int]:
+        """The TCP ports that other machines can reach, or that only the node itself can."""
+        done = self.run("ss", "--listening", "--tcp", "--numeric", "--no-header")
+        places = [line.split()[3].rpartition(":") for line in done.stdout.splitlines()]
+        return {int(port) for host, _, port in places if host.strip("[]").startswith(LOOPBACK) != to_others}
 
     def kill(self) -> None:
         """Pull the plug: every process of the node ends with SIGKILL, its network vanishes."""

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import shutil
+import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
 import yaml
-from conftest import wait_until
-
 from cluster.network import Node, Switch, run
+from conftest import wait_until
 
 REPOSITORY = Path(__file__).parents[2]
 TOKEN = "0123456789abcdef0123456789abcdef"
 # Small machines: without this each takes a third of the real one's memory, and all of its cores.
 SIZE = "--num-cpus=1 --num-gpus=1 --object-store-memory=200000000"
+ON_NODE = "export RAY_AUTH_MODE=token PYTHONPATH=~/study"
+LIST_NODES = """
+import json, ray
+ray.init("auto", logging_level="CRITICAL", log_to_driver=False)
+print(json.dumps({node["NodeManagerAddress"]: node["NodeID"] for node in ray.nodes() if node["Alive"]}))
+"""
+PROBE = Path(__file__).with_name("probe.py")
 SSHD = """
 ListenAddress 0.0.0.0
 HostKey {folder}/host_key
@@ -35,7 +45,7 @@ def missing() -> str | None:
 
 
 class Cluster:
-    """A laptop, a head and workers; `folder` holds their disks, `folder/shared` is on all of them at ~/shared."""
+    """A laptop, a head and workers; `folder` has their disks, `folder/shared` is ~/shared on all of them."""
 
     def __init__(self, folder: Path, workers: int) -> None:
         self.folder, self.shared = folder, folder / "shared"
@@ -76,7 +86,9 @@ class Cluster:
         (home / ".ray/auth_token").touch(0o600)
         (home / ".ray/auth_token").write_text(TOKEN)
         for name in ("study", "analysis", "search_spaces"):
-            shutil.copytree(REPOSITORY / name, home / "study" / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                REPOSITORY / name, home / "study" / name, ignore=shutil.ignore_patterns("__pycache__")
+            )
         for name in ("pyproject.toml", "constraints.txt", "README.md", "LICENSE"):
             shutil.copy(REPOSITORY / name, home / "study" / name)
         (home / "study/cluster.yaml").write_text(self.filled_in())
@@ -90,9 +102,7 @@ class Cluster:
         }
         config["auth"]["ssh_user"] = psutil.Process().username()
         for commands in (config["head_start_ray_commands"], config["worker_start_ray_commands"]):
-            commands[:] = [
-                f"{command} {SIZE}" if "ray start" in command else command for command in commands
-            ]
+            commands[:] = [f"{command} {SIZE}" if "ray start" in command else command for command in commands]
         return yaml.safe_dump(config)
 
     def start(self, node: Node) -> None:
@@ -100,32 +110,60 @@ class Cluster:
         node.start(self.switch)
         if node is not self.laptop:
             node.run("mkdir", "-p", "/run/sshd")
-            node.begin("/usr/sbin/sshd", "-D", "-e", "-f", f"{Path.home()}/sshd_config")
+            node.serve("/usr/sbin/sshd", "-D", "-e", "-f", f"{Path.home()}/sshd_config")
 
     def up(self) -> None:
         """`ray up` on the laptop, until every node has joined."""
-        done = self.laptop.run("bash", "-c", "cd ~/study && ray up --yes cluster.yaml", timeout=180)
-        assert done.returncode == 0, done.stdout + done.stderr
-        self.wait_for_nodes(1 + len(self.workers))
+        self._ray("up")
+        self.wait_for_nodes()
 
     def down(self) -> None:
-        done = self.laptop.run("bash", "-c", "cd ~/study && ray down --yes cluster.yaml", timeout=120)
-        assert done.returncode == 0, done.stdout + done.stderr
+        self._ray("down")
 
-    def wait_for_nodes(self, count: int) -> None:
-        wait_until(lambda: self.alive() == count, 120, f"a cluster of {count} nodes")
+    def _ray(self, verb: str) -> None:
+        done = self.laptop.run("bash", "-c", f"cd ~/study && ray {verb} --yes cluster.yaml", timeout=180)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
 
-    def alive(self) -> int:
-        """How many nodes the head says are alive; 0 where none answers."""
-        words = "import ray; ray.init('auto', logging_level='ERROR', log_to_driver=False)"
-        count = "print(sum(node['Alive'] for node in ray.nodes()))"
-        done = self.on_head(f'python -c "{words}; {count}"')
-        return int(done.stdout) if done.returncode == 0 else 0
+    def submit(self, folder: Path, *words: str) -> Job:
+        """Begin `study tune` with these words in a folder of the shared storage."""
+        place = Path.home() / "shared" / folder.relative_to(self.shared)
+        command = f"cd {place} && study tune {shlex.join(words)} --address auto"
+        return Job(self.head.begin("bash", "-c", f"{ON_NODE}; {command}"))
 
-    def on_head(self, command: str, timeout: float = 60):
-        return self.head.run("bash", "-c", f"export RAY_AUTH_MODE=token PYTHONPATH=~/study; {command}", timeout=timeout)
+    def wait_for_nodes(self, *, instead_of: dict[str, str] | None = None) -> None:
+        """Until every machine is in the cluster, those that died with another id than before."""
+        wanted = {node.address for node in (self.head, *self.workers)}
+
+        def all_there() -> bool:
+            now = self.alive()
+            return now.keys() == wanted and not now.items() & (instead_of or {}).items()
+
+        wait_until(all_there, 150, f"a cluster of {len(wanted)} nodes")
+
+    def alive(self) -> dict[str, str]:
+        """Address and id of the nodes that the head says are alive; none where no head answers."""
+        done = self.head.run("bash", "-c", f"{ON_NODE}; timeout 20 python -c '{LIST_NODES}'")
+        return json.loads(done.stdout) if done.returncode == 0 else {}
+
+    def probe(self, node: Node, ports: Iterable[int]) -> dict[str, list[str]]:
+        """How a node's ports answer to the laptop; probe.py says what comes back."""
+        addresses = [f"{node.address}:{port}" for port in sorted(ports)]
+        done = self.laptop.run("python", "-c", PROBE.read_text(), TOKEN, *addresses, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
 
     def end(self) -> None:
         for node in self.nodes.values():
             node.kill()
         self.switch.end()
+
+
+class Job:
+    """A study that runs on the cluster."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def result(self, timeout: float = 180) -> subprocess.CompletedProcess[str]:
+        out, err = self._process.communicate(timeout=timeout)
+        return subprocess.CompletedProcess(self._process.args, self._process.returncode, out, err)

@@ -1,0 +1,165 @@
+"""A cluster keeps what one machine keeps: whatever of it dies or is cut off, and nobody else gets in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from cluster import network, nodes
+from cluster.network import Node
+from cluster.nodes import PROBE, TOKEN, Cluster
+from conftest import Study, wait_until
+from test_crash import checkpoints, outcomes
+
+reason = network.missing() or nodes.missing()
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(reason is not None, reason=reason or ""),
+]
+
+STUDY_FILE = """
+from ray import tune
+from study import Study
+STUDY = Study(title="Long", scientific={"width": tune.grid_search([4, 8])},
+              fixed={"dataset": "digits", "batch_size": 16, "epochs": 12, "momentum": 0.5})
+"""
+WORDS = ("long.py", "--seeds", "2", "--checkpoint-every", "0.5")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A head and a worker, with one core each."""
+    made = Cluster(tmp_path_factory.mktemp("cluster"), workers=1)
+    try:
+        made.up()
+        yield made
+        made.down()
+        assert made.alive() == {}
+    finally:
+        made.end()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """The results of the same study on this machine alone."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "long.py").write_text(STUDY_FILE)
+    done = Study(folder)("tune", *WORDS)
+    assert done.returncode == 0, done.stderr
+    return outcomes(folder)
+
+
+@pytest.fixture
+def folder(cluster: Cluster, request: pytest.FixtureRequest) -> Path:
+    """A folder of the test's own on the storage of all nodes, with the study."""
+    made = cluster.shared / request.node.name
+    made.mkdir()
+    (made / "long.py").write_text(STUDY_FILE)
+    return made
+
+
+def results(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(path.read_text()) for path in (folder / "results/trials").glob("*/result.json")]
+
+
+def on(node: Node, folder: Path) -> int:
+    """How many of the results were trained on the node."""
+    return sum(result["provenance"]["node"] == node.name for result in results(folder))
+
+
+def whole(folder: Path, undisturbed: dict[str, object]) -> None:
+    """Every trial is there, equals the undisturbed one to the bit, and has no iteration twice."""
+    assert outcomes(folder) == undisturbed
+    assert checkpoints(folder) == []
+    for path in (folder / "results/trials").glob("*/curve.parquet"):
+        iterations = pd.read_parquet(path).iteration
+        assert iterations.tolist() == list(range(1, len(iterations) + 1))
+
+
+def test_all_nodes_train_and_the_results_are_those_of_one_machine(
+    cluster: Cluster, folder: Path, undisturbed: dict[str, object]
+) -> None:
+    done = cluster.submit(folder, *WORDS).result()
+    assert done.returncode == 0, done.stderr
+    whole(folder, undisturbed)
+    assert on(cluster.head, folder) > 0
+    assert on(cluster.workers[0], folder) > 0
+
+
+def test_a_study_outlives_a_worker_and_uses_it_when_it_is_back(
+    cluster: Cluster, folder: Path, undisturbed: dict[str, object]
+) -> None:
+    worker = cluster.workers[0]
+    job = cluster.submit(folder, *WORDS)
+    wait_until(lambda: len(checkpoints(folder)) == 2, 90, "the first checkpoints")
+    before = cluster.alive()
+    worker.kill()
+    cluster.start(worker)
+    done = job.result()
+    assert done.returncode == 0, done.stderr
+    whole(folder, undisturbed)
+    cluster.wait_for_nodes(instead_of={worker.address: before[worker.address]})
+    again = folder / "again"
+    again.mkdir()
+    shutil.copy(folder / "long.py", again)
+    done = cluster.submit(again, *WORDS, "--epochs", "3").result()
+    assert done.returncode == 0, done.stderr
+    assert on(worker, again) > 0
+
+
+def test_after_the_head_died_the_same_command_continues(
+    cluster: Cluster, folder: Path, undisturbed: dict[str, object]
+) -> None:
+    job = cluster.submit(folder, *WORDS)
+    wait_until(lambda: len(checkpoints(folder)) == 2, 90, "the first checkpoints")
+    cluster.head.kill()
+    job.result()
+    cluster.start(cluster.head)
+    cluster.up()
+    begun = len(checkpoints(folder))
+    done = cluster.submit(folder, *WORDS).result()
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("continues at iteration") == begun
+    whole(folder, undisturbed)
+
+
+def test_nothing_counts_twice_after_cuts(
+    cluster: Cluster, folder: Path, undisturbed: dict[str, object]
+) -> None:
+    worker = cluster.workers[0]
+    job = cluster.submit(folder, *WORDS)
+    wait_until(lambda: len(checkpoints(folder)) == 2, 90, "the first checkpoints")
+    for seconds in (5, 60):  # Ray gives a node up between the two
+        cluster.switch.cut(worker)
+        time.sleep(seconds)
+        cluster.switch.join(worker)
+    done = job.result()
+    assert done.returncode == 0, done.stderr
+    whole(folder, undisturbed)
+    cluster.wait_for_nodes()
+
+
+def test_every_port_but_ssh_refuses_or_asks_for_the_token(cluster: Cluster) -> None:
+    for node in (cluster.head, *cluster.workers):
+        ports = node.listening()
+        assert 22 in ports
+        answers = cluster.probe(node, ports - {22})
+        assert len(answers) >= 3, "Ray's own ports were not among them"
+        for address, (without, wrong, right) in answers.items():
+            assert without == wrong, address
+            assert without in ("refused", "401", "UNAUTHENTICATED"), (address, without)
+            assert right != "UNAUTHENTICATED", address
+
+
+def test_the_job_server_is_reached_through_ssh_alone_and_with_the_token(cluster: Cluster) -> None:
+    assert 8265 not in cluster.head.listening()
+    cluster.laptop.serve("bash", "-c", "cd ~/study && ray dashboard cluster.yaml")
+    wait_until(lambda: 8265 in cluster.laptop.listening(to_others=False), 60, "the tunnel")
+    asked = cluster.laptop.run("python", "-c", PROBE.read_text(), TOKEN, "localhost:8265")
+    assert json.loads(asked.stdout) == {"localhost:8265": ["401", "401", "200"]}
