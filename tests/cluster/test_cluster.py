@@ -29,7 +29,7 @@ from study import Study
 STUDY = Study(title="Long", scientific={"width": tune.grid_search([4, 8])},
               fixed={"dataset": "digits", "batch_size": 16, "epochs": 12, "momentum": 0.5})
 """
-WORDS = ("long.py", "--seeds", "2", "--checkpoint-every", "0.5")
+WORDS = ("long.py", "--seeds", "1", "--checkpoint-every", "0.5")
 
 
 @pytest.fixture(scope="module")
