@@ -2,9 +2,9 @@
 
     python benchmarks/cluster.py
 
-The nodes are those of tests/cluster, in namespaces on this one machine, with one trial at a time each. Where it
-has a core for each node, three should do half as much again as two; with fewer cores the nodes share them, and
-what is measured is what the third one costs.
+The nodes are those of tests/cluster, in namespaces on this one machine, with one trial at a time each. Where
+it has a core for each node, three should do half as much again as two; with fewer cores the nodes share them,
+and what is measured is what the third one costs.
 """
 
 from __future__ import annotations
