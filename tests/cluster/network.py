@@ -6,6 +6,7 @@ process, however that ends, so nothing is left behind. The machine's own network
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -170,6 +171,14 @@ class Node:
         done = self.run("ss", "--listening", "--tcp", "--numeric", "--no-header")
         places = [line.split()[3].rpartition(":") for line in done.stdout.splitlines()]
         return {int(port) for host, _, port in places if host.strip("[]").startswith(LOOPBACK) != to_others}
+
+    def processes(self) -> list[str]:
+        """The command lines of what runs on the node."""
+        lines = []
+        for process in psutil.Process(self.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                lines.append(" ".join(process.cmdline()))
+        return lines
 
     def kill(self) -> None:
         """Pull the plug: every process of the node ends with SIGKILL, its network vanishes."""

@@ -143,7 +143,8 @@ class Cluster:
     def alive(self) -> dict[str, str]:
         """Address and id of the nodes that the head says are alive; none where no head answers."""
         done = self.head.run("bash", "-c", f"{ON_NODE}; timeout 20 python -c '{LIST_NODES}'")
-        return json.loads(done.stdout) if done.returncode == 0 else {}
+        # Below it may stand what Ray says of nodes that died.
+        return json.loads(done.stdout.splitlines()[0]) if done.returncode == 0 else {}
 
     def probe(self, node: Node, ports: Iterable[int]) -> dict[str, list[str]]:
         """How a node's ports answer to the laptop; probe.py says what comes back."""
