@@ -16,8 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-TESTS = Path(__file__).parents[1] / "tests"
-sys.path.insert(0, str(TESTS))
+# In place of this folder, whose cluster.py is this file.
+sys.path[0] = str(Path(__file__).parents[1] / "tests")
 
 from cluster import network, nodes  # noqa: E402
 

@@ -18,40 +18,24 @@ from conftest import wait_until
 PREFIX = "10.77.0"
 TOOLS = ("ip", "unshare", "nsenter", "setpriv")
 LOOPBACK = ("127.", "::ffff:127.", "::1")
+SPACES = ("unshare", "--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child=KILL")
 DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 # What a node must find under the same path as here.
-NEEDED = {Path(path).resolve() for path in (sys.prefix, sys.base_prefix)}
+NEEDED = {Path(sys.prefix), Path(sys.base_prefix)}
 
 
 def missing() -> str | None:
     """Why this machine can't have such nodes, or None."""
     if lacking := [tool for tool in TOOLS if shutil.which(tool) is None]:
         return f"not installed: {', '.join(lacking)} (Debian: iproute2, util-linux)"
-    tried = subprocess.run(
-        [
-            "unshare",
-            "--net",
-            "--mount",
-            "--pid",
-            "--uts",
-            "--ipc",
-            "--fork",
-            "mount",
-            "-t",
-            "tmpfs",
-            "x",
-            "/tmp",
-        ],
-        capture_output=True,
-        text=True,
-    )
+    tried = subprocess.run([*SPACES, "mount", "-t", "tmpfs", "tmpfs", "/tmp"], capture_output=True, text=True)
     return None if tried.returncode == 0 else f"namespaces are not allowed here: {tried.stderr.strip()}"
 
 
-def run(*words: str | Path, pid: int | None = None, **options: object) -> subprocess.CompletedProcess[str]:
+def run(*words: str | Path, pid: int | None = None) -> None:
     """Run a command, in the network of a process where its `pid` is given."""
     into = ["nsenter", "--target", str(pid), "--net"] if pid else []
-    return subprocess.run([*into, *words], check=True, capture_output=True, text=True, **options)  # type: ignore
+    subprocess.run([*into, *words], check=True)
 
 
 class Switch:
@@ -107,14 +91,13 @@ class Node:
 
     def start(self, switch: Switch) -> None:
         """Switch the machine on."""
-        spaces = ["unshare", "--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child=KILL"]
         boot = self._folder / "boot.sh"
         boot.write_text(self._boot())
         ready = self._folder / "ready"
         ready.unlink(missing_ok=True)
         with (self._folder / "console.txt").open("a") as console:
             self._process = subprocess.Popen(
-                [*DIES_WITH_US, *spaces, "bash", "-eu", str(boot)], stdout=console, stderr=console
+                [*DIES_WITH_US, *SPACES, "bash", "-eu", str(boot)], stdout=console, stderr=console
             )
         wait_until(
             lambda: (ready.exists() and ready.stat().st_size) or self._process.poll() is not None,
@@ -182,5 +165,6 @@ class Node:
 
     def kill(self) -> None:
         """Pull the plug: every process of the node ends with SIGKILL, its network vanishes."""
-        psutil.Process(self.pid).kill()
-        self._process.wait()
+        if self._process.poll() is None:
+            psutil.Process(self.pid).kill()
+            self._process.wait()

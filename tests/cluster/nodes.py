@@ -71,13 +71,10 @@ class Cluster:
         (node.home / "study-env/installed").write_text("".join(pinned))
         # The environment is this repository's; what runs on a node is the copy that `ray up` brings there.
         (node.home / ".bashrc").write_text("export PYTHONPATH=~/study\n")
-        config = self.folder / node.name / "sshd_config"
-        config.write_text(SSHD.format(folder=node.home / ".ssh"))
         (node.home / ".ssh").mkdir(mode=0o700)
         for name in ("host_key", "study.pub"):
             shutil.copy(self.folder / name, node.home / ".ssh")
-        config.write_text(SSHD.format(folder=Path.home() / ".ssh"))
-        shutil.copy(config, node.home / "sshd_config")
+        (node.home / "sshd_config").write_text(SSHD.format(folder=Path.home() / ".ssh"))
 
     def _fill_laptop(self) -> None:
         home = self.laptop.home
@@ -110,7 +107,7 @@ class Cluster:
         node.start(self.switch)
         if node is not self.laptop:
             node.run("mkdir", "-p", "/run/sshd")
-            node.serve("/usr/sbin/sshd", "-D", "-e", "-f", f"{Path.home()}/sshd_config")
+            node.serve(str(shutil.which("sshd")), "-D", "-e", "-f", f"{Path.home()}/sshd_config")
 
     def up(self) -> None:
         """`ray up` on the laptop, until every node has joined."""
