@@ -118,7 +118,7 @@ class Cluster:
         self._ray("down")
 
     def _ray(self, verb: str) -> None:
-        done = self.laptop.run("bash", "-c", f"cd ~/study && ray {verb} --yes cluster.yaml", timeout=180)
+        done = self.laptop.run("bash", "-c", f"cd ~/study && ray {verb} --yes cluster.yaml", timeout=400)
         assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
 
     def submit(self, folder: Path, *words: str) -> Job:
@@ -135,11 +135,11 @@ class Cluster:
             now = self.alive()
             return now.keys() == wanted and not now.items() & (instead_of or {}).items()
 
-        wait_until(all_there, 150, f"a cluster of {len(wanted)} nodes")
+        wait_until(all_there, 400, f"a cluster of {len(wanted)} nodes")
 
     def alive(self) -> dict[str, str]:
         """Address and id of the nodes that the head says are alive; none where no head answers."""
-        done = self.head.run("bash", "-c", f"{ON_NODE}; timeout 20 python -c '{LIST_NODES}'")
+        done = self.head.run("bash", "-c", f"{ON_NODE}; timeout 50 python -c '{LIST_NODES}'")
         # Below it may stand what Ray says of nodes that died.
         return json.loads(done.stdout.splitlines()[0]) if done.returncode == 0 else {}
 
@@ -162,6 +162,6 @@ class Job:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def result(self, timeout: float = 180) -> subprocess.CompletedProcess[str]:
+    def result(self, timeout: float = 400) -> subprocess.CompletedProcess[str]:
         out, err = self._process.communicate(timeout=timeout)
         return subprocess.CompletedProcess(self._process.args, self._process.returncode, out, err)

@@ -19,7 +19,7 @@ from test_crash import checkpoints, outcomes
 reason = network.missing() or nodes.missing()
 pytestmark = [
     pytest.mark.cluster,
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(reason is not None, reason=reason or ""),
 ]
 
@@ -81,7 +81,7 @@ def wait_until_it_trains(node: Node, folder: Path) -> None:
     def trains() -> bool:
         return any("Trainable" in title for title in node.processes()) and bool(checkpoints(folder))
 
-    wait_until(trains, 90, f"a trial on {node.name}")
+    wait_until(trains, 180, f"a trial on {node.name}")
 
 
 def whole(folder: Path, undisturbed: dict[str, object]) -> None:
