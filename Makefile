@@ -1,6 +1,7 @@
 # make study   install, then a first study on embedded data: table, figure, CSV (about 2 minutes on 2 cores)
 # make report  the report of ./results, into ./report
 # make test    everything: lint, types, tests
+# make test-cluster  a cluster of machines in namespaces: killed, cut off, brought up again (10 minutes, root)
 # make chaos   break real runs more than a thousand times, and say what held (hours)
 # make bench   study side by side with Ray Tune, Optuna and a plain script, into build/bench; BENCH=--quick for a
 #              first look; then the speed of a step, the cost of a study besides it, of loading results
@@ -9,7 +10,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --retries 10 --timeout 120 --constraint constraints.txt
 
-.PHONY: study report test lint bench chaos clean
+.PHONY: study report test test-cluster lint bench chaos clean
 
 study: .venv/.installed
 	$(BIN)/study tune network_width --dataset digits --epochs 5 --set batch_size=32 --seeds 3
@@ -19,6 +20,9 @@ report: .venv/.installed
 
 test: .venv/.installed-test lint
 	$(BIN)/python -m pytest --quiet
+
+test-cluster: .venv/.installed-test
+	$(BIN)/python -m pytest --quiet -m cluster
 
 lint: .venv/.installed-test
 	$(BIN)/ruff check .
