@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -25,13 +26,15 @@ class Follower(tune.Callback):  # type: ignore[misc]
         trials: list[Trial],
         store: TrialStore,
         progress: Progress,
-        attempts: int,
+        max_failures: int,
         on_finished: Callable[[str], None],
     ) -> None:
         self._trials = trials
         self._store = store
         self._progress = progress
-        self._attempts = attempts
+        self._max_failures = max_failures
+        self._losses: Counter[str] = Counter()
+        self._to_repeat: list[int] = []
         self._on_finished = on_finished
         self.failed: dict[str, tuple[Trial, str, str]] = {}
         self.stopped: set[str] = set()
@@ -51,8 +54,8 @@ class Follower(tune.Callback):  # type: ignore[misc]
         self._progress.report(ours, result)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        """A trial whose process was lost, and that is started again."""
-        self._progress.note(self._trials[trial.config["trial"]], "its process was lost; it is started again")
+        """A trial whose process was lost, and that Tune starts again."""
+        self._lost(self._trials[trial.config["trial"]])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         """A trial that ended by itself, or that a scheduler stopped."""
@@ -71,11 +74,26 @@ class Follower(tune.Callback):  # type: ignore[misc]
             self._on_finished(ours.key)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        """A trial whose process was lost as often as allowed."""
-        ours = self._trials[trial.config["trial"]]
-        whole = str(trial.get_error() or "")
+        """A trial whose process was lost, and that Tune does not start again."""
+        index = trial.config["trial"]
+        ours = self._trials[index]
+        if self._losses[ours.key] < self._max_failures:
+            # Lost between two trials, for which Tune gives up at once.
+            self._to_repeat.append(index)
+            self._lost(ours)
+            return
+        whole = str(trial.get_error() or "its process was lost")
         errors = re.findall(r"^[\w.]+(?:Error|Exception): .*", whole, re.MULTILINE)
         last = errors[-1] if errors else "its process was lost"
-        reason = f"{last} (tried {self._attempts} times)"
+        reason = f"{last} (tried {self._max_failures + 1} times)"
         self.failed[ours.key] = (ours, reason, self._store.save_error(ours.key, whole))
         self._progress.failed(ours, reason)
+
+    def to_repeat(self) -> list[int]:
+        """The places of the trials that are to be started again, after all others; asked for once."""
+        places, self._to_repeat = self._to_repeat, []
+        return places
+
+    def _lost(self, trial: Trial) -> None:
+        self._losses[trial.key] += 1
+        self._progress.note(trial, "its process was lost; it is started again")

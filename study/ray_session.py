@@ -43,30 +43,40 @@ def ray_session(address: str | None, folder: Path) -> Iterator[list[Node]]:
 
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     already = ray.is_initialized()
-    if not already:
-        if address is not None:
-            _check_that_something_answers(address)
+    with stop_signals() as take_back:
+        if not already:
+            _start(address, folder)
+        take_back()
         try:
-            ray.init(
-                address=address or "local",
-                include_dashboard=False if address is None else None,
-                _temp_dir=str(folder / "ray") if address is None else None,
-                log_to_driver=False,
-                logging_level=logging.CRITICAL,
-            )
-        except Exception as error:  # Ray raises a bare one where it can't start
-            failed = f"No Ray cluster answers at {address}" if address else "Ray can't be started here"
-            raise StudyError(f"{failed}: {reason(error)}") from None
-    try:
-        with stop_signals():
             yield [
                 Node(node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0))
                 for node in ray.nodes()
                 if node["Alive"]
             ]
-    finally:
-        if not already:
-            ray.shutdown()
+        finally:
+            take_back()
+            if not already:
+                ray.shutdown()
+
+
+def _start(address: str | None, folder: Path) -> None:
+    import ray
+
+    if address is not None:
+        _check_that_something_answers(address)
+    try:
+        ray.init(
+            address=address or "local",
+            include_dashboard=False if address is None else None,
+            _temp_dir=str(folder / "ray") if address is None else None,
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+        )
+    except SystemExit:  # Ray's own answer to SIGTERM
+        raise KeyboardInterrupt from None
+    except Exception as error:  # Ray raises a bare one where it can't start
+        failed = f"No Ray cluster answers at {address}" if address else "Ray can't be started here"
+        raise StudyError(f"{failed}: {reason(error)}") from None
 
 
 def _check_that_something_answers(address: str) -> None:

@@ -94,15 +94,19 @@ def _train(
     # The longest first, so that the last one does not run alone.
     trials = sorted(plan.pending, key=lambda trial: -prepared.work[trial.key])
     with progress_for(console, trials, prepared.work) as progress:
-        follower = Follower(trials, store, progress, options.max_failures + 1, on_finished)
-        _tuner(trials, prepared, shares, store, options, follower, folder).fit()
-    ended = store.states().finished | follower.stopped | follower.failed.keys()
-    missing = {trial.key for trial in trials} - ended
-    return Outcome(follower.failed, interrupted=bool(missing))
+        follower = Follower(trials, store, progress, options.max_failures, on_finished)
+        places, interrupted = list(range(len(trials))), False
+        while places and not interrupted:
+            _tuner(trials, places, prepared, shares, store, options, follower, folder).fit()
+            ended = store.states().finished | follower.stopped | follower.failed.keys()
+            places = follower.to_repeat()
+            interrupted = not {trial.key for trial in trials} <= ended | {trials[i].key for i in places}
+    return Outcome(follower.failed, interrupted)
 
 
 def _tuner(
     trials: list[Trial],
+    places: list[int],
     prepared: Prepared,
     shares: dict[str, resources.Resources],
     store: TrialStore,
@@ -110,7 +114,7 @@ def _tuner(
     follower: Any,
     folder: Path,
 ) -> Any:
-    """The tune.Tuner of these trials, in this order. Its files are working space, never the truth."""
+    """The tune.Tuner of the trials at these places, in this order. Its files are never the truth."""
     from ray import tune
 
     from study.trainable import TrialTrainable
@@ -137,7 +141,7 @@ def _tuner(
 
     return tune.Tuner(
         tune.with_resources(trainable, bundle),
-        param_space={"trial": tune.grid_search(list(range(len(trials))))},
+        param_space={"trial": tune.grid_search(places)},
         tune_config=tune.TuneConfig(
             reuse_actors=True,
             max_concurrent_trials=options.max_concurrent,

@@ -5,21 +5,21 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 _asked = False
 
 
 @contextlib.contextmanager
-def stop_signals() -> Iterator[None]:
+def stop_signals() -> Iterator[Callable[[], None]]:
     """All three raise KeyboardInterrupt inside, or do what a library makes of Ctrl-C meanwhile.
 
-    Tune takes SIGINT and SIGUSR1 for its time and does not give them back, Ray takes SIGTERM: entered anew
-    after each, and left with the handlers as they were. Elsewhere than in a main thread it does nothing.
+    Gives what takes them back from libraries: Ray takes SIGTERM, Tune SIGINT and SIGUSR1 for its time and
+    more. Left with the handlers as they were. Elsewhere than in a main thread it does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: None
         return
 
     def stop(*_: Any) -> None:
@@ -27,13 +27,16 @@ def stop_signals() -> Iterator[None]:
         _asked = True
         raise KeyboardInterrupt
 
+    def take() -> None:
+        signal.signal(signal.SIGINT, stop)
+        for kind in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(kind, lambda *_: signal.raise_signal(signal.SIGINT))
+
     kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
     before = {kind: signal.getsignal(kind) for kind in kinds}
-    signal.signal(signal.SIGINT, stop)
-    for kind in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(kind, lambda *_: signal.raise_signal(signal.SIGINT))
+    take()
     try:
-        yield
+        yield take
     finally:
         _forget()
         for kind, handler in before.items():
