@@ -202,12 +202,13 @@ def at_random(rng: random.Random, kind: str) -> Fault:
                   in_training=in_training)  # fmt: skip
 
 
-def drawn(seed: int, n: int, systematic: bool = True) -> list[Fault]:
-    """So many faults, first each point once where `systematic`, the rest at random; shuffled."""
+def drawn(seed: int, n: int) -> list[Fault]:
+    """So many faults: each point of the store's work at most once, at least a third at random times."""
     rng = random.Random(seed)
-    faults = list(at_every_point(rng)) if systematic else []
-    kinds = itertools.cycle(("all", "driver", "all", "signal", "workers", "signal"))
+    points = list(at_every_point(rng))
+    faults = rng.sample(points, min(len(points), n - n // 3))
+    kinds = itertools.cycle(("all", "signal", "driver", "workers", "signal"))
     while len(faults) < n:
         faults.append(at_random(rng, next(kinds)))
     rng.shuffle(faults)
-    return faults[:n]
+    return faults
