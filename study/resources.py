@@ -35,10 +35,12 @@ class Resources:
 
 @dataclass(frozen=True)
 class Node:
-    """A machine of the cluster, as Ray counts it."""
+    """A machine of the cluster, as Ray counts it, with Ray's id and a name for people."""
 
     cpus: float
     gpus: float
+    id: str = ""
+    name: str = "this machine"
 
     def room_for(self, trial: Resources) -> int:
         """How many such trials fit on this node; a fraction of a GPU never spans two."""
@@ -48,6 +50,18 @@ class Node:
         if trial.gpus >= 1:
             return min(fits, int(self.gpus / trial.gpus))
         return min(fits, int(self.gpus) * int(1 / trial.gpus + 1e-9))
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a trial that has a GPU to itself takes of it.
+
+    Its peak memory with the CUDA context's own, of the total, and the share of the time the GPU is busy.
+    """
+
+    memory_bytes: int
+    total_bytes: int
+    busy: float
 
 
 def this_machine() -> Node:
@@ -67,12 +81,16 @@ def _gpus() -> int:
 
 
 def decide(
-    cpus_per_trial: float | None, gpus_per_trial: float | None, nodes: Sequence[Node], flops: int
+    cpus_per_trial: float | None,
+    gpus_per_trial: float | None,
+    nodes: Sequence[Node],
+    flops: int,
+    loads: Sequence[Load] = (),
 ) -> Resources:
     """The share of a trial whose network takes `flops` per image. None is automatic.
 
-    That is one core, and where there is a GPU a part of it: a small network waits for the launch of its
-    kernels most of the time, so eight share a GPU; four of the large ones. A rule of thumb, to be overruled.
+    That is one core, and where there is a GPU the part of it that the trial's loads, as measured on the
+    kinds of GPU that may run it, allow on each of them; a rule of thumb where nothing was measured.
 
     Raises StudyError where no node could ever run such a trial, which Ray would wait for for ever.
     """
@@ -84,11 +102,10 @@ def decide(
         raise StudyError(
             f"--gpus-per-trial {gpus_per_trial:g}: give auto, 0, a fraction up to 1, or whole GPUs"
         )
-    has_gpu = any(node.gpus >= 1 for node in nodes)
-    asked = Resources(
-        cpus=1 if cpus_per_trial is None else cpus_per_trial,
-        gpus=gpus_per_trial if gpus_per_trial is not None else _gpu_part(flops) if has_gpu else 0.0,
-    )
+    cpus = 1 if cpus_per_trial is None else cpus_per_trial
+    if gpus_per_trial is None:
+        gpus_per_trial = _automatic(cpus, nodes, loads or [_rule_of_thumb(flops)])
+    asked = Resources(cpus, gpus_per_trial)
     if not asked.concurrent_on(nodes):
         largest = max(nodes, key=lambda node: (node.gpus, node.cpus))
         raise StudyError(
@@ -99,5 +116,30 @@ def decide(
     return asked
 
 
-def _gpu_part(flops: int) -> float:
-    return 1 / 8 if flops < LARGE_NETWORK_FLOPS else 1 / 4
+def share_for(memory_bytes: int, total_bytes: int, busy: float, cores: float, gpus: float) -> float:
+    """The smallest of 1, 1/2, 1/3, ... of a GPU in which such a trial fits, for a node that feeds `gpus`.
+
+    So many fit as its memory holds, as a GPU does not mind (their loads add up to about its whole time), and
+    as there are `cores` for, of which a trial takes one.
+    """
+    at_once = min(total_bytes // memory_bytes, round(1 / busy), int(cores / gpus))
+    return 1 / max(1, at_once)
+
+
+def _automatic(cpus: float, nodes: Sequence[Node], loads: Sequence[Load]) -> float:
+    """The part of a GPU that is enough on all that were measured; 0 where the nodes have none."""
+    with_gpu = [node for node in nodes if node.gpus >= 1]
+    if not with_gpu:
+        return 0.0
+    # Where there are fewer cores, fewer trials run: a node's own count of cores sees to that.
+    best = max(with_gpu, key=lambda node: node.cpus / node.gpus)
+    return max(
+        share_for(load.memory_bytes, load.total_bytes, load.busy, best.cpus / cpus, best.gpus)
+        for load in loads
+    )
+
+
+def _rule_of_thumb(flops: int) -> Load:
+    """A small network waits for the launch of its kernels most of the time: eight share a GPU, or four."""
+    at_once = 8 if flops < LARGE_NETWORK_FLOPS else 4
+    return Load(1, at_once, 1 / at_once)

@@ -6,7 +6,7 @@ import pytest
 
 from study import StudyError, TrialConfig
 from study.cost import cost
-from study.resources import Node, Resources, decide
+from study.resources import Load, Node, Resources, decide, share_for
 
 LAPTOP, GPU_NODE = Node(4, 0), Node(16, 2)
 CNN, RESNET = (cost(TrialConfig(model=model)).flops for model in ("cnn", "resnet101"))
@@ -21,6 +21,42 @@ def test_a_large_network_gets_more_of_a_gpu_than_a_small_one() -> None:
     small, large = decide(None, None, [GPU_NODE], CNN), decide(None, None, [GPU_NODE], RESNET)
     assert 0 < small.gpus < large.gpus <= 1
     assert small.concurrent_on([GPU_NODE]) == 16
+
+
+@pytest.mark.parametrize(
+    ("memory", "busy", "cores", "gpus", "at_once"),
+    [
+        (2, 0.01, 64, 1, 40),  # memory is what there is least of
+        (41, 0.01, 64, 1, 1),
+        (100, 0.01, 64, 1, 1),  # too large for this GPU: the trial itself will say so
+        (2, 1.0, 64, 1, 1),  # a GPU that one trial fills
+        (2, 0.9, 64, 1, 1),
+        (2, 0.5, 64, 1, 2),
+        (2, 0.35, 64, 1, 3),
+        (2, 0.125, 64, 1, 8),
+        (2, 0.01, 16, 1, 16),  # cores
+        (2, 0.01, 16, 4, 4),
+        (2, 0.01, 7, 2, 3),
+        (2, 0.01, 2, 4, 1),
+    ],
+)
+def test_the_scarcest_of_memory_time_and_cores_says_how_many_share_a_gpu(
+    memory: int, busy: float, cores: float, gpus: float, at_once: int
+) -> None:
+    assert share_for(memory * 2**30, 80 * 2**30, busy, cores, gpus) == 1 / at_once
+
+
+def test_a_measured_load_takes_the_place_of_the_rule_of_thumb() -> None:
+    half_of_it, a_fifth = Load(40, 80, 0.01), Load(1, 80, 0.2)
+    assert decide(None, None, [GPU_NODE], CNN, [a_fifth]) == Resources(1, 1 / 5)
+    assert decide(2, None, [GPU_NODE], CNN, [a_fifth]) == Resources(2, 1 / 4)
+    assert decide(None, 0.1, [GPU_NODE], CNN, [a_fifth]) == Resources(1, 0.1)
+    assert decide(None, None, [GPU_NODE], CNN, [a_fifth, half_of_it]) == Resources(1, 1 / 2)
+    assert decide(None, None, [LAPTOP], CNN, [a_fifth]) == Resources(1, 0)
+
+
+def test_the_rule_of_thumb_gives_no_less_memory_than_the_cores_leave_unused() -> None:
+    assert decide(None, None, [Node(2, 1), LAPTOP], CNN) == Resources(1, 1 / 2)
 
 
 @pytest.mark.parametrize(
