@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from study.config import StudyError
 from study.files import reason
@@ -48,11 +50,7 @@ def ray_session(address: str | None, folder: Path) -> Iterator[list[Node]]:
             _start(address, folder)
         take_back()
         try:
-            yield [
-                Node(node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0))
-                for node in ray.nodes()
-                if node["Alive"]
-            ]
+            yield [_node(of) for of in ray.nodes() if of["Alive"]]
         finally:
             take_back()
             if not already:
@@ -75,8 +73,26 @@ def _start(address: str | None, folder: Path) -> None:
     except SystemExit:  # Ray's own answer to SIGTERM
         raise KeyboardInterrupt from None
     except Exception as error:  # Ray raises a bare one where it can't start
+        _name_other_versions(address, str(error))
         failed = f"No Ray cluster answers at {address}" if address else "Ray can't be started here"
         raise StudyError(f"{failed}: {reason(error)}") from None
+
+
+def _node(of: dict[str, Any]) -> Node:
+    """One of ray.nodes(); its name is the host's, and the address or what the user called it."""
+    resources, name = of["Resources"], f"{of['NodeManagerHostname']} ({of['NodeName']})"
+    return Node(resources.get("CPU", 0), resources.get("GPU", 0), of["NodeID"], name)
+
+
+def _name_other_versions(address: str | None, said: str) -> None:
+    """Raises StudyError where Ray says that the cluster runs another Ray or Python: first its, then ours."""
+    rays, pythons = (re.findall(rf"^\s*{of}: (\S+)$", said, re.MULTILINE) for of in ("Ray", "Python"))
+    if len(rays) == len(pythons) == 2:
+        raise StudyError(
+            f"The cluster at {address} runs Ray {rays[0]} on Python {pythons[0]}; "
+            f"here it is Ray {rays[1]} on Python {pythons[1]}.",
+            "Install the same on both, with constraints.txt, and start the cluster anew.",
+        ) from None
 
 
 def _check_that_something_answers(address: str) -> None:

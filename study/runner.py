@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from study import resources
+from study import reach, resources
 from study.plan import Plan, Trial
 from study.prepare import Prepared, prepare
 from study.progress import progress_for
@@ -64,8 +64,8 @@ def run(
 
     `on_finished` is called with the key of each trial once its result is committed. A failed trial leaves
     the others running. Ctrl-C (and SIGTERM, SIGHUP) saves what runs and stops; a second one stops at once,
-    as KeyboardInterrupt. Raises StudyError where trials don't fit their data or could never have their
-    resources; nothing has been written then.
+    as KeyboardInterrupt. Raises StudyError where trials don't fit their data, could never have their
+    resources, or a node can't use the storage; nothing has been written then.
     """
     with workspace() as folder, ThreadPoolExecutor(1) as thread:
         # torch's import and the data take as long as Ray's start does.
@@ -86,6 +86,7 @@ def _train(
 ) -> Outcome:
     from study.follower import Follower
 
+    reach.check(store, nodes)
     decide = partial(resources.decide, options.cpus_per_trial, options.gpus_per_trial, nodes)
     share_of = {flops: decide(flops) for flops in {cost.flops for cost in prepared.costs.values()}}
     shares = {key: share_of[cost.flops] for key, cost in prepared.costs.items()}

@@ -23,7 +23,7 @@ LAYERS = [
     {"training", "follower"},
     {"outcome"},
     {"trainable"},
-    {"prepare", "ray_session"},
+    {"prepare", "ray_session", "reach"},
     {"runner"},
     {"api"},
     {"show", "options"},
@@ -33,7 +33,7 @@ LAYERS = [
     {"__main__"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
-KNOW_RAY = {"trainable", "follower", "runner", "ray_session", "plugins"}
+KNOW_RAY = {"trainable", "follower", "runner", "ray_session", "plugins", "reach"}
 KNOW_TORCH = {"data", "models", "recipe", "training", "trainable", "resources", "provenance"}
 
 
