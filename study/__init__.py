@@ -13,7 +13,7 @@ trained by Ray Tune; analysis makes tables and figures of the store's plain file
     store       results and checkpoints, atomic                 records     what its JSON files must say
     trainable   Ray Tune's view of a Training                   resources   CPUs and GPU share of a trial
     prepare     data and costs before a run                     ray_session Ray for the time of a run
-    reach       can all nodes use the storage?
+    probe       shares, measured on a GPU                       reach       can all nodes use the storage?
     runner      plan -> tune.Tuner                              follower    what Tune says of the trials
     progress    what the terminal shows                         api         run() for notebooks and scripts
     cli         list, plan, tune                                cli_results status, report, verify, compare

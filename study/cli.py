@@ -85,25 +85,26 @@ def plan(
     epochs: Epochs = None,
     precision: Precision = None,
     storage: Storage = None,
+    address: Address = None,
     cpus_per_trial: CpusPerTrial = None,
     gpus_per_trial: GpusPerTrial = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Show what `study tune` with the same words would train. Writes nothing.
 
+    `at once` is how many such trials run at once here or, with --address, on the cluster as it is. Where
+    there is a GPU, `auto` measures their shares, which takes some seconds.
+
     Example: `study plan network_width --seeds 5`
     """
-    from study import show
-    from study.cost import cost
-    from study.resources import decide, this_machine
+    from rich.console import Console
 
-    _, _, made = _planned(studies, seeds, set_, dataset, data_dir, epochs, precision, storage)
-    costs = {key: cost(trial.config) for key, trial in made.trials.items()}
-    node = this_machine()
-    shares = {
-        key: decide(cpus_per_trial, gpus(gpus_per_trial), [node], of.flops) for key, of in costs.items()
-    }
-    show.plan(made, as_json, costs, shares)
+    from study import show
+    from study.runner import Options, preview
+
+    _, folder, made = _planned(studies, seeds, set_, dataset, data_dir, epochs, precision, storage)
+    options = Options(cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus(gpus_per_trial), address=address)
+    show.plan(made, as_json, *preview(made, folder, options, Console(stderr=True)))
 
 
 @app.command()

@@ -45,7 +45,11 @@ CpusPerTrial = Annotated[
 ]
 GpusPerTrial = Annotated[
     str,
-    typer.Option(metavar="auto|F", help="GPUs of a trial, or a fraction such as 0.25.", rich_help_panel=HOW),
+    typer.Option(
+        metavar="auto|F",
+        help="GPUs of a trial, or a fraction such as 0.25; auto measures.",
+        rich_help_panel=HOW,
+    ),
 ]
 MaxConcurrent = Annotated[
     int | None, typer.Option(min=1, help="Run at most this many trials at once.", rich_help_panel=HOW)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from study import reach, resources
+from study.cost import Cost, cost
 from study.plan import Plan, Trial
 from study.prepare import Prepared, prepare
 from study.progress import progress_for
@@ -74,6 +76,36 @@ def run(
             return _train(plan, store, prepared.result(), nodes, options, console, on_finished, folder)
 
 
+def preview(
+    plan: Plan, data_folder: Path, options: Options, console: Console
+) -> tuple[dict[str, Cost], dict[str, resources.Resources], list[resources.Node]]:
+    """By key what every trial costs and would get, the stored ones too, and the nodes that would run them.
+
+    Starts Ray only where a GPU is to be asked. Raises StudyError as `run` does.
+    """
+    here = resources.this_machine()
+    if options.address is None and (options.gpus_per_trial is not None or not here.gpus):
+        decide = partial(resources.decide, options.cpus_per_trial, options.gpus_per_trial, [here])
+        costs = {key: cost(trial.config) for key, trial in plan.trials.items()}
+        return costs, {key: decide(of.flops) for key, of in costs.items()}, [here]
+    with workspace() as folder, ray_session(options.address, folder) as nodes:
+        prepared = prepare(replace(plan, stored=set(), stopped=set()), data_folder)
+        return prepared.costs, _shares(list(plan.trials.values()), prepared, nodes, options, console), nodes
+
+
+def _shares(
+    trials: list[Trial],
+    prepared: Prepared,
+    nodes: list[resources.Node],
+    options: Options,
+    console: Console,
+) -> dict[str, resources.Resources]:
+    from study import probe  # brings torch
+
+    asked = options.cpus_per_trial, options.gpus_per_trial
+    return probe.shares(trials, prepared, nodes, *asked, lambda said: console.print(Text(said, "yellow")))
+
+
 def _train(
     plan: Plan,
     store: TrialStore,
@@ -87,9 +119,7 @@ def _train(
     from study.follower import Follower
 
     reach.check(store, nodes)
-    decide = partial(resources.decide, options.cpus_per_trial, options.gpus_per_trial, nodes)
-    share_of = {flops: decide(flops) for flops in {cost.flops for cost in prepared.costs.values()}}
-    shares = {key: share_of[cost.flops] for key, cost in prepared.costs.items()}
+    shares = _shares(plan.pending, prepared, nodes, options, console)
     plan.begin(store)
     check_stop()
     # The longest first, so that the last one does not run alone.

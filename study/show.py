@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from study.cost import Cost
     from study.plan import Plan
-    from study.resources import Resources
+    from study.resources import Node, Resources
     from study.spec import Study
     from study.store import TrialStore
 
@@ -57,8 +57,9 @@ def plan(
     json_wanted: bool,
     costs: Mapping[str, Cost] | None = None,
     shares: Mapping[str, Resources] | None = None,
+    nodes: Sequence[Node] = (),
 ) -> None:
-    """What would be trained; per arm too where its cost (by key) and share of the machine are known."""
+    """What would be trained; per arm too where its cost and its share of these nodes (by key) are known."""
     counts = {
         "studies": len(made.records),
         "arms": sum(len(record["arms"]) for record in made.records),
@@ -69,7 +70,7 @@ def plan(
         "to continue": len(made.interrupted),
         "to train": len(made.pending),
     }
-    arms = list(_arms_of(made, costs, shares)) if costs and shares else []
+    arms = list(_arms_of(made, costs, shares, nodes)) if costs and shares else []
     if json_wanted:
         pending = [
             {"study": trial.study, "arm": trial.arm, "seed": trial.config.seed, "key": trial.key}
@@ -92,7 +93,7 @@ def plan(
 
 
 def _arms_of(
-    made: Plan, costs: Mapping[str, Cost], shares: Mapping[str, Resources]
+    made: Plan, costs: Mapping[str, Cost], shares: Mapping[str, Resources], nodes: Sequence[Node]
 ) -> Iterator[dict[str, str | int | float]]:
     pending = {trial.key for trial in made.pending}
     for record in made.records:
@@ -105,6 +106,7 @@ def _arms_of(
                 "MFLOPs/image": round(costs[keys[0]].flops / 1e6, 1),
                 "CPUs": shares[keys[0]].cpus,
                 "GPUs": round(shares[keys[0]].gpus, 3),
+                "at once": shares[keys[0]].concurrent_on(nodes),
                 "trials": len(keys),
                 "to train": len(pending.intersection(keys)),
             }

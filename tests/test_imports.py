@@ -24,6 +24,7 @@ LAYERS = [
     {"outcome"},
     {"trainable"},
     {"prepare", "ray_session", "reach"},
+    {"probe"},
     {"runner"},
     {"api"},
     {"show", "options"},
@@ -33,8 +34,8 @@ LAYERS = [
     {"__main__"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
-KNOW_RAY = {"trainable", "follower", "runner", "ray_session", "plugins", "reach"}
-KNOW_TORCH = {"data", "models", "recipe", "training", "trainable", "resources", "provenance"}
+KNOW_RAY = {"trainable", "follower", "runner", "ray_session", "plugins", "reach", "probe"}
+KNOW_TORCH = {"data", "models", "recipe", "training", "trainable", "resources", "provenance", "probe"}
 
 
 def imported(path: Path) -> set[str]:

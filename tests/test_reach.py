@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import json
 import os
 import re
 import shlex
@@ -82,6 +83,12 @@ def tune(study: Study, cluster: Cluster) -> subprocess.CompletedProcess[str]:
     (study.folder / "tiny_width.py").write_text(STUDY_FILE)
     words = ["tune", "tiny_width.py", "--seeds", "1", "--storage", "shared/results"]
     return study(*words, "--address", cluster.address, **NO_TOKEN)
+
+
+def test_a_plan_says_how_many_trials_the_cluster_runs_at_once(study: Study, cluster: Cluster) -> None:
+    (study.folder / "tiny_width.py").write_text(STUDY_FILE)
+    done = study("plan", "tiny_width.py", "--json", "--address", cluster.address, **NO_TOKEN)
+    assert [arm["at once"] for arm in json.loads(done.stdout)["arms_of"]] == [2, 2], done.stderr
 
 
 def test_nodes_that_share_the_storage_train(study: Study, cluster: Cluster) -> None:
