@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from study.resources import Node
 from study.stops import stop_signals
 
 CONNECT_SECONDS = 10.0
+# A cloud takes 5 to 10 minutes for a machine that installs the project.
+WORKER_SECONDS = 1200.0
 
 # Before Ray is imported: no per-trial CSV/JSON/TensorBoard files, no usage reports, no warnings that
 # concern Ray's own defaults rather than the study.
@@ -50,7 +52,7 @@ def ray_session(address: str | None, folder: Path) -> Iterator[list[Node]]:
             _start(address, folder)
         take_back()
         try:
-            yield [_node(of) for of in ray.nodes() if of["Alive"]]
+            yield alive_nodes()
         finally:
             take_back()
             if not already:
@@ -76,6 +78,34 @@ def _start(address: str | None, folder: Path) -> None:
         _name_other_versions(address, str(error))
         failed = f"No Ray cluster answers at {address}" if address else "Ray can't be started here"
         raise StudyError(f"{failed}: {reason(error)}") from None
+
+
+def alive_nodes() -> list[Node]:
+    """The nodes of the running Ray."""
+    import ray
+
+    return [_node(of) for of in ray.nodes() if of["Alive"]]
+
+
+def with_workers(nodes: list[Node], cpus: float, gpus: float, say: Callable[[str], None]) -> list[Node]:
+    """The nodes once there is one for trials: a small head may have to start its first worker.
+
+    That one is asked for by a task of a trial's size, and waited for as long as a cloud may take.
+    """
+    if any(node.cpus for node in nodes):
+        return nodes
+    import ray
+
+    say(f"No node of the cluster runs trials yet; waits up to {WORKER_SECONDS / 60:g} minutes for the first.")
+    first = ray.remote(num_cpus=cpus, num_gpus=gpus)(_nothing).remote()
+    try:
+        ray.wait([first], timeout=WORKER_SECONDS)
+    finally:
+        ray.cancel(first)
+    return alive_nodes()
+
+
+def _nothing() -> None: ...
 
 
 def _node(of: dict[str, Any]) -> Node:

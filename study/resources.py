@@ -80,6 +80,18 @@ def _gpus() -> int:
     return torch.cuda.device_count()
 
 
+def check_asked(cpus_per_trial: float | None, gpus_per_trial: float | None) -> None:
+    """Raises StudyError for what no machine can give."""
+    if cpus_per_trial is not None and not (cpus_per_trial >= 1 and cpus_per_trial % 1 == 0):
+        raise StudyError(f"--cpus-per-trial {cpus_per_trial:g}: give a whole number of cores, 1 or more")
+    if gpus_per_trial is not None and not (
+        gpus_per_trial >= 0 and (gpus_per_trial <= 1 or gpus_per_trial % 1 == 0)
+    ):
+        raise StudyError(
+            f"--gpus-per-trial {gpus_per_trial:g}: give auto, 0, a fraction up to 1, or whole GPUs"
+        )
+
+
 def decide(
     cpus_per_trial: float | None,
     gpus_per_trial: float | None,
@@ -94,14 +106,7 @@ def decide(
 
     Raises StudyError where no node could ever run such a trial, which Ray would wait for for ever.
     """
-    if cpus_per_trial is not None and not (cpus_per_trial >= 1 and cpus_per_trial % 1 == 0):
-        raise StudyError(f"--cpus-per-trial {cpus_per_trial:g}: give a whole number of cores, 1 or more")
-    if gpus_per_trial is not None and not (
-        gpus_per_trial >= 0 and (gpus_per_trial <= 1 or gpus_per_trial % 1 == 0)
-    ):
-        raise StudyError(
-            f"--gpus-per-trial {gpus_per_trial:g}: give auto, 0, a fraction up to 1, or whole GPUs"
-        )
+    check_asked(cpus_per_trial, gpus_per_trial)
     cpus = 1 if cpus_per_trial is None else cpus_per_trial
     if gpus_per_trial is None:
         gpus_per_trial = _automatic(cpus, nodes, loads or [_rule_of_thumb(flops)])

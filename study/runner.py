@@ -18,7 +18,7 @@ from study.plan import Plan, Trial
 from study.prepare import Prepared, prepare
 from study.progress import progress_for
 from study.provenance import git_commit
-from study.ray_session import ray_session
+from study.ray_session import ray_session, with_workers
 from study.stops import check_stop
 from study.store import TrialStore
 from study.workspace import workspace
@@ -69,10 +69,13 @@ def run(
     as KeyboardInterrupt. Raises StudyError where trials don't fit their data, could never have their
     resources, or a node can't use the storage; nothing has been written then.
     """
+    resources.check_asked(options.cpus_per_trial, options.gpus_per_trial)
     with workspace() as folder, ThreadPoolExecutor(1) as thread:
         # torch's import and the data take as long as Ray's start does.
         prepared = thread.submit(prepare, plan, data_folder)
         with ray_session(options.address, folder) as nodes:
+            asked = options.cpus_per_trial or 1, options.gpus_per_trial or 0
+            nodes = with_workers(nodes, *asked, _say_to(console))
             return _train(plan, store, prepared.result(), nodes, options, console, on_finished, folder)
 
 
@@ -103,7 +106,11 @@ def _shares(
     from study import probe  # brings torch
 
     asked = options.cpus_per_trial, options.gpus_per_trial
-    return probe.shares(trials, prepared, nodes, *asked, lambda said: console.print(Text(said, "yellow")))
+    return probe.shares(trials, prepared, nodes, *asked, _say_to(console))
+
+
+def _say_to(console: Console) -> Callable[[str], None]:
+    return lambda said: console.print(Text(said, "yellow"))
 
 
 def _train(

@@ -22,7 +22,7 @@ from tests.conftest import STUDY_FILE, Study, wait_until
 
 ROOT = Path(__file__).parents[1]
 RAY = f"{shlex.quote(sys.executable)} -m ray.scripts.scripts start --block"
-SMALL = "--num-cpus=1 --object-store-memory=80000000"
+SMALL = "--object-store-memory=80000000"
 NO_TOKEN = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
 UNSHARED = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode == 0
 
@@ -35,13 +35,13 @@ class Cluster:
         self._nodes: list[subprocess.Popen[bytes]] = []
 
     def begin(self) -> None:
-        head = f"--head --port=0 --include-dashboard=false --temp-dir={self._folder}/ray"
+        head = f"--head --num-cpus=0 --port=0 --include-dashboard=false --temp-dir={self._folder}/ray"
         said = self._start("head", f"{RAY} {SMALL} {head}")
         self.address = re.findall(r"--address='([\d.:]+)'", said)[0]
 
     def add(self, name: str, mount: str | None = None) -> None:
         """One more node; where this command mounts something, it does so for this node alone."""
-        node = f"{RAY} {SMALL} --address={self.address} --node-name={name}"
+        node = f"{RAY} {SMALL} --num-cpus=1 --address={self.address} --node-name={name}"
         self._start(name, f"unshare -m sh -c {shlex.quote(f'{mount} && exec {node}')}" if mount else node)
 
     def _start(self, name: str, command: str) -> str:
@@ -67,39 +67,38 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """Two nodes that see the same files."""
+    """A head without trials, and a node that came when a study waited for it."""
     # Sockets' paths may have 107 bytes at most.
     with tempfile.TemporaryDirectory(prefix="study-test-", dir=PARENT) as folder:
         cluster = Cluster(Path(folder))
         try:
             cluster.begin()
-            cluster.add("near")
             yield cluster
         finally:
             cluster.end()
 
 
-def tune(study: Study, cluster: Cluster) -> subprocess.CompletedProcess[str]:
+def tune(study: Study, cluster: Cluster) -> subprocess.Popen[str]:
     (study.folder / "tiny_width.py").write_text(STUDY_FILE)
     words = ["tune", "tiny_width.py", "--seeds", "1", "--storage", "shared/results"]
-    return study(*words, "--address", cluster.address, **NO_TOKEN)
+    return study.begin(*words, "--address", cluster.address, **NO_TOKEN)
+
+
+def test_a_study_waits_for_the_first_node_that_runs_trials(study: Study, cluster: Cluster) -> None:
+    running = tune(study, cluster)
+    assert running.stderr is not None
+    assert any("waits up to" in line for line in running.stderr)
+    cluster.add("near")
+    _, said = running.communicate(timeout=240)
+    assert running.returncode == 0, said
+    kept = sorted(path.name for path in (study.folder / "shared/results").iterdir())
+    assert kept == ["figures", "studies", "tables", "trials"]
 
 
 def test_a_plan_says_how_many_trials_the_cluster_runs_at_once(study: Study, cluster: Cluster) -> None:
     (study.folder / "tiny_width.py").write_text(STUDY_FILE)
     done = study("plan", "tiny_width.py", "--json", "--address", cluster.address, **NO_TOKEN)
-    assert [arm["at once"] for arm in json.loads(done.stdout)["arms_of"]] == [2, 2], done.stderr
-
-
-def test_nodes_that_share_the_storage_train(study: Study, cluster: Cluster) -> None:
-    done = tune(study, cluster)
-    assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (study.folder / "shared/results").iterdir()) == [
-        "figures",
-        "studies",
-        "tables",
-        "trials",
-    ]
+    assert [arm["at once"] for arm in json.loads(done.stdout)["arms_of"]] == [1, 1], done.stderr
 
 
 @pytest.mark.skipif(not UNSHARED, reason="a node with mounts of its own is not allowed here")
@@ -116,8 +115,9 @@ def test_nodes_that_can_run_no_trial_are_named(study: Study, cluster: Cluster) -
     cluster.add("old", f"mount --bind {metadata} {of_torch.locate()}")
     cluster.add("bare", f"mount -t tmpfs tmpfs {ROOT / 'study'}")
 
-    done = tune(study, cluster)
-    assert (done.returncode, done.stdout) == (2, "")
+    running = tune(study, cluster)
+    printed, said = running.communicate(timeout=240)
+    assert (running.returncode, printed) == (2, "")
     storage, hint = f"storage {shared / 'results'}", r"\. Use one that all nodes have: .*"
     for line in (
         r"\S+ \((far|away)\), \S+ \((far|away)\): " + f"{storage} is not there, or is another one{hint}",
@@ -125,8 +125,8 @@ def test_nodes_that_can_run_no_trial_are_named(study: Study, cluster: Cluster) -
         r"\S+ \(bare\): no trial can run there: ModuleNotFoundError: No module named 'study.*",
         r"\S+ \(old\): has torch 1\.0 \(here [\d.]+\)\. Install the same .*",
     ):
-        assert re.search(f"^{line}$", done.stderr, re.MULTILINE), (line, done.stderr)
-    assert "near" not in done.stderr
+        assert re.search(f"^{line}$", said, re.MULTILINE), (line, said)
+    assert "near" not in said
     assert list(shared.iterdir()) == []
 
 
