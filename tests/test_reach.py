@@ -26,6 +26,8 @@ SMALL = "--object-store-memory=80000000"
 NO_TOKEN = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
 UNSHARED = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode == 0
 
+pytestmark = pytest.mark.cluster
+
 
 class Cluster:
     """Nodes of a real Ray cluster on this machine, each a process group that `end` ends."""
