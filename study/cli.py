@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from study import cli_results
+from study import cli_cluster, cli_results
 from study.options import (
     Address,
     AsJson,
@@ -34,7 +34,7 @@ from study.options import (
     TensorBoard,
     TrialTimeout,
     gpus,
-    settings,
+    overrides,
 )
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(cli_results.commands)
+app.add_typer(cli_cluster.commands)
 
 
 @app.command("list")
@@ -201,22 +202,16 @@ def _planned(
     keep_stopped: bool = False,
 ) -> tuple[TrialStore, Path, Plan]:
     from study import data
-    from study.config import StudyError
     from study.loading import load
     from study.plan import make_plan
     from study.prepare import check
     from study.store import open_store
 
-    overrides = settings(set_ or [])
-    for name, value in (("dataset", dataset), ("epochs", epochs), ("precision", precision)):
-        if value is not None:
-            if name in overrides:
-                raise StudyError(f"--{name} {value}: {name} is given with --set too")
-            overrides[name] = value
+    changed = overrides(set_, dataset, epochs, precision)
     loaded: list[Study] = [load(of) for of in dict.fromkeys(files)]
     folder = data_dir or data.default_folder()
     store = open_store(storage)
-    made = make_plan(loaded, seeds, store, folder, overrides, fresh, keep_stopped)
+    made = make_plan(loaded, seeds, store, folder, changed, fresh, keep_stopped)
     check(made.pending, lambda name: data.training_images(name, folder))
     return store, folder, made
 

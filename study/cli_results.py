@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from study.options import AsJson, Storage
+from study.options import AsJson, JobServer, Storage
 
 if TYPE_CHECKING:
     from analysis import Results
@@ -24,9 +24,25 @@ Names = Annotated[
 
 
 @commands.command()
-def status(studies: Names = None, storage: Storage = None, as_json: AsJson = False) -> None:
-    """Show how far the studies in a storage are: finished, begun and missing trials."""
-    from study import api, show
+def status(
+    studies: Names = None,
+    storage: Storage = None,
+    address: JobServer | None = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far the studies in a storage are: finished, begun and missing trials.
+
+    With `--address` it lists the jobs of that cluster instead.
+    """
+    from study import show
+
+    if address is not None:
+        from study import jobs
+        from study.job_server import connect
+
+        show.jobs(jobs.rows(connect(address)), address, as_json)
+        return
+    from study import api
     from study.store import open_store
 
     store = open_store(storage)

@@ -40,6 +40,9 @@ Address = Annotated[
     str | None,
     typer.Option(help="Address of a running Ray cluster; starts one here without it.", rich_help_panel=HOW),
 ]
+JobServer = Annotated[
+    str, typer.Option("--address", help="The cluster's job server, such as http://localhost:8265.")
+]
 CpusPerTrial = Annotated[
     float | None, typer.Option(help="Cores of a trial; automatic is 1.", rich_help_panel=HOW)
 ]
@@ -103,6 +106,21 @@ def settings(pairs: list[str]) -> dict[str, Any]:
         except (ValueError, RecursionError):  # what nests too deep to be read is no value either
             settings[key] = text
     return settings
+
+
+def overrides(
+    pairs: list[str] | None, dataset: str | None, epochs: int | None, precision: str | None
+) -> dict[str, Any]:
+    """What --set and the options of its most used hyperparameters say together."""
+    from study.config import StudyError
+
+    found = settings(pairs or [])
+    for name, value in (("dataset", dataset), ("epochs", epochs), ("precision", precision)):
+        if value is not None:
+            if name in found:
+                raise StudyError(f"--{name} {value}: {name} is given with --set too")
+            found[name] = value
+    return found
 
 
 def gpus(text: str) -> float | None:

@@ -85,7 +85,7 @@ def make_plan(
     studies: Sequence[Study],
     seeds: int,
     store: TrialStore,
-    data_folder: Path,
+    data_folder: Path | None,
     overrides: dict[str, Any] | None = None,
     fresh: bool = False,
     keep_stopped: bool = False,
@@ -93,7 +93,7 @@ def make_plan(
     """All studies together; a config that several share is one trial.
 
     `fresh` ignores what is stored; `keep_stopped` leaves trials alone that a scheduler stopped early, which
-    are continued otherwise.
+    are continued otherwise. Without a `data_folder` (the data are elsewhere) keys are not those of a store.
 
     Raises StudyError with the mistakes of all studies; reads the store, writes nothing.
     """
@@ -126,7 +126,7 @@ def make_plan(
                     continue
                 name = configs[0].dataset
                 if name not in fingerprints:
-                    fingerprints[name] = data.fingerprint(name, data_folder)
+                    fingerprints[name] = data.fingerprint(name, data_folder) if data_folder else name
                 keys = [trial_key(config, fingerprints[name]) for config in configs]
                 for key, config in zip(keys, configs, strict=True):
                     trials.setdefault(key, Trial(key, config, study.name, arm.label))

@@ -83,6 +83,11 @@ def source_sha256(name: str) -> str:
     return digest.hexdigest()
 
 
+def sources(name: str) -> list[Path]:
+    """The files of the plug-in's source and of what it imports from beside it."""
+    return [_source(module) for module in _own_modules(name)]
+
+
 def by_value(name: str) -> Callable[..., Any]:
     """The function, made to travel to Ray's workers with the definitions of its own modules."""
     from ray import cloudpickle

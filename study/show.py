@@ -52,6 +52,16 @@ def status(rows: list[dict[str, Any]], store: TrialStore, json_wanted: bool) -> 
         typer.echo(f"No study has been run in {store.root} yet.")
 
 
+def jobs(rows: list[dict[str, str]], address: str, json_wanted: bool) -> None:
+    """The jobs of a cluster, as `jobs.rows` gives them."""
+    if json_wanted:
+        as_json(rows)
+    elif rows:
+        table(list(rows[0]), [list(row.values()) for row in rows])
+    else:
+        typer.echo(f"No job was submitted to {address} yet.")
+
+
 def plan(
     made: Plan,
     json_wanted: bool,

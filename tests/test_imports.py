@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # A module may import those of the lines above its own.
 LAYERS = [
     {"config"},
-    {"claims", "domains", "plugins", "files", "limits", "stops", "workspace"},
+    {"claims", "domains", "plugins", "files", "limits", "stops", "workspace", "cluster_token"},
     {"records"},
     {"store"},
     {"spec", "key", "data", "provenance"},
@@ -23,18 +23,18 @@ LAYERS = [
     {"training", "follower"},
     {"outcome"},
     {"trainable"},
-    {"prepare", "ray_session", "reach"},
+    {"prepare", "ray_session", "reach", "working_dir", "job_server"},
     {"probe"},
-    {"runner"},
+    {"runner", "jobs"},
     {"api"},
     {"show", "options"},
     {"show_results"},
-    {"cli_results"},
+    {"cli_results", "cli_cluster"},
     {"cli"},
     {"__main__"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
-KNOW_RAY = {"trainable", "follower", "runner", "ray_session", "plugins", "reach", "probe"}
+KNOW_RAY = {"trainable", "follower", "runner", "ray_session", "plugins", "reach", "probe", "job_server"}
 KNOW_TORCH = {"data", "models", "recipe", "training", "trainable", "resources", "provenance", "probe"}
 
 

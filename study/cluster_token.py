@@ -1,0 +1,54 @@
+"""The token of a cluster: whoever has it may run any code there. Where it lies, and how it is made.
+
+The places are Ray's own: RAY_AUTH_TOKEN, else the file that RAY_AUTH_TOKEN_PATH names, else
+~/.ray/auth_token.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from study.config import StudyError
+
+
+def file() -> Path:
+    """The file of the token, which may not be there."""
+    return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
+
+
+def read() -> tuple[str, str]:
+    """The token and where it comes from. Raises StudyError, which never says the token, without one."""
+    if token := os.environ.get("RAY_AUTH_TOKEN", "").strip():
+        where = "RAY_AUTH_TOKEN"
+    else:
+        where = str(file())
+        try:
+            token = file().read_text().strip()
+        except FileNotFoundError:
+            raise StudyError(f"The cluster asks for its token, and there is none in {where}.") from None
+        except (OSError, ValueError) as error:
+            raise StudyError(f"{where} can't be read: {error}") from None
+    if not token or not token.isascii() or not token.isprintable():
+        raise StudyError(f"{where} holds no token: it should be one line of letters and digits.")
+    return token, where
+
+
+def make(replace: bool = False) -> Path:
+    """A new token's file, readable by its owner alone. Raises StudyError where there is one already."""
+    path = file()
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.exists() and not replace:
+            raise StudyError(
+                f"{path} is there already; clusters that run know that token.",
+                "--force makes a new one in its place.",
+            )
+        new = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+        new.touch(0o600, exist_ok=False)
+        new.write_text(secrets.token_hex(32))
+        new.replace(path)
+    except OSError as error:
+        raise StudyError(f"{path} can't be written: {error.strerror or error}") from None
+    return path
