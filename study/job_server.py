@@ -13,7 +13,7 @@ from study import cluster_token
 from study.config import StudyError
 from study.files import reason
 
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
 
 
 def connect(address: str, insecure: bool = True) -> Any:
