@@ -57,6 +57,27 @@ def test_every_command_of_the_docs_is_accepted(clone: Study, command: str) -> No
     assert done.stdout
 
 
+def commands_for_a_cluster() -> list[str]:
+    """Every `$ study ...` line of the docs' console blocks, once; there is no cluster to run them on."""
+    whole = [block.replace("\\\n", " ") for path in DOCS for block in blocks(path, "console")]
+    return sorted({line for block in whole for line in re.findall(r"^\$ (study .*)", block, re.MULTILINE)})
+
+
+@pytest.mark.parametrize("command", commands_for_a_cluster())
+def test_every_command_for_a_cluster_lacks_nothing_but_the_cluster(clone: Study, command: str) -> None:
+    words = re.sub(r"(?<=--address )\S+", "http://127.0.0.1:9", command).replace(
+        "my_study.py", "tiny_width.py"
+    )
+    shared, token = "s3://my-bucket/results", clone.folder / "token"
+    token.unlink(missing_ok=True)
+    storage = {"STUDY_STORAGE": shared} if "--address" in words else {}
+    done = clone(*shlex.split(words)[1:], **storage, RAY_AUTH_TOKEN_PATH=str(token))
+    if "--address" in words:
+        assert done.stderr.startswith("No job server answers at http://127.0.0.1:9"), done.stderr
+    else:
+        assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", path.read_text()):
