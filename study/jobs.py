@@ -48,8 +48,8 @@ def planned(studies: Sequence[Study], seeds: int, overrides: dict[str, Any]) -> 
 
 def job_id(plan: Plan, storage: str) -> str:
     """The same for the same trials of the same studies in the same storage: `network_width-1f0c9a52`."""
-    names = [record["name"] for record in plan.records]
-    text = json.dumps([sorted(names), sorted(plan.trials), storage])
+    names = sorted(record["name"] for record in plan.records)
+    text = json.dumps([names, sorted(plan.trials), storage])
     return f"{re.sub(r'[^A-Za-z0-9_-]', '_', names[0])}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
@@ -98,23 +98,24 @@ def submit(client: Any, plan: Plan, studies: Sequence[str], options: Sequence[st
     command = ["study", "tune", *words, *options, "--storage", storage, "--address", "auto"]
     wanted = job_id(plan, storage)
     before = len(find(client, wanted))
-    with tempfile.TemporaryDirectory() as folder, errors_of(client.get_address()):
+    with tempfile.TemporaryDirectory() as folder:
         working_dir.copy(files, Path(folder))
-        return str(
-            client.submit_job(
-                submission_id=f"{wanted}-{before + 1}" if before else wanted,
-                entrypoint=f"{DATA} {shlex.join(command)}",
-                runtime_env={
-                    "working_dir": folder,
-                    "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)},
-                },
-                metadata={
-                    "studies": ", ".join(record["name"] for record in plan.records),
-                    "trials": str(len(plan.trials)),
-                    "storage": storage,
-                },
+        with errors_of(client.get_address()):
+            return str(
+                client.submit_job(
+                    submission_id=f"{wanted}-{before + 1}" if before else wanted,
+                    entrypoint=f"{DATA} {shlex.join(command)}",
+                    runtime_env={
+                        "working_dir": folder,
+                        "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)},
+                    },
+                    metadata={
+                        "studies": ", ".join(record["name"] for record in plan.records),
+                        "trials": str(len(plan.trials)),
+                        "storage": storage,
+                    },
+                )
             )
-        )
 
 
 def follow(client: Any, job: str, say: Callable[[str], None]) -> Any:

@@ -63,10 +63,16 @@ def files(words: Iterable[str], configs: Iterable[TrialConfig]) -> list[Path]:
 
 
 def copy(files: Iterable[Path], folder: Path) -> None:
-    """Copy the files into the folder, each to where it lies under the current one."""
+    """Copy the files into the folder, each to where it lies under the current one.
+
+    Raises StudyError for one that can't be read.
+    """
     for path in files:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, folder / path)
+        try:
+            shutil.copyfile(path, folder / path)
+        except OSError as error:
+            raise StudyError(f"{path} can't be sent: {error.strerror or error}") from None
 
 
 def _found(words: Iterable[str], configs: Iterable[TrialConfig]) -> Iterator[Path]:
