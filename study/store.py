@@ -14,7 +14,6 @@ Everything is plain data with a checksum: reading a storage executes nothing. Ev
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from upath import UPath
 
 from study import files
 from study.config import StudyError
+from study.curve_file import decoded_curve, encoded_curve
 from study.records import RESULT, STUDY, Damaged, NewerFormat, decoded, encoded
 
 COMMITTED = {"curve.parquet", "result.json"}
@@ -151,24 +150,11 @@ class TrialStore:
     def curve(self, key: str) -> pa.Table:
         """The trial's iterations. Raises Damaged, also where it is missing."""
         path = self._trial(key) / "curve.parquet"
-        content = files.read(path)
-        if content is None:
-            raise Damaged(f"{path}: is missing")
-        try:
-            # A quarter of read_table's time, which looks for a whole data set.
-            table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
-        except Exception as error:  # Arrow raises whatever its reader stumbles over
-            raise Damaged(f"{path}: {files.reason(error)}") from None
-        if (table.schema.metadata or {}).get(b"sha256") != _sha256_of(table):
-            raise Damaged(f"{path}: the checksum does not match")
-        return table.replace_schema_metadata()
+        return decoded_curve(files.read(path), path)
 
     def commit(self, key: str, curve: dict[str, Any], result: dict[str, Any]) -> None:
         """Write a finished trial: first the curve (column -> array), then the result that makes it count."""
-        buffer = io.BytesIO()
-        table = pa.table(curve)
-        pq.write_table(table.replace_schema_metadata({b"sha256": _sha256_of(table)}), buffer)
-        files.write(self._trial(key) / "curve.parquet", buffer.getvalue())
+        files.write(self._trial(key) / "curve.parquet", encoded_curve(curve))
         files.write(self._trial(key) / "result.json", encoded({"key": key, **result}))
         self.tidy(key)
 
@@ -268,12 +254,3 @@ def open_store(given: str | Path | None = None) -> TrialStore:
 def keys_of(record: dict[str, Any]) -> list[str]:
     """The keys of a study's record, arm by arm, each candidate's seeds together."""
     return [key for arm in record["arms"] for candidate in arm["candidates"] for key in candidate["keys"]]
-
-
-def _sha256_of(table: pa.Table) -> bytes:
-    """sha256 (hex) of the columns' names and values."""
-    digest = hashlib.sha256()
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        digest.update(f"{name} {column.type} {len(column)} ".encode())
-        digest.update(column.to_numpy().tobytes())
-    return digest.hexdigest().encode()

@@ -16,6 +16,7 @@ LAYERS = [
     {"config"},
     {"claims", "domains", "plugins", "files", "limits", "stops", "workspace", "cluster_token"},
     {"records"},
+    {"curve_file"},
     {"store"},
     {"spec", "key", "data", "provenance"},
     {"loading", "plan", "models", "resources", "tensorboard"},
