@@ -113,6 +113,7 @@ def main() -> None:
     words.add_argument("--quick", action="store_true", help="fewer images, one repetition")
     words.add_argument("--images", type=int, help="train on the first of them")
     words.add_argument("--repetitions", type=int)
+    words.add_argument("--float32", action="store_true", help="leave bfloat16 out")
     words.add_argument("--untuned", action="store_true", help="peers with the first settings that come")
     words.add_argument("--seeds", type=int, default=1)
     words.add_argument("--data", type=Path, default=data.default_folder(), help="folder that has MNIST/raw")
@@ -134,10 +135,10 @@ def main() -> None:
             say("Settings, tried with few images:")
             peers, rows = best_settings(small, limit["gpus"], limit)
         ways = [Way("study"), *peers]
-        if limit["rates"]["bfloat16"]["square"] > limit["rates"]["float32"]["square"]:
-            ways += [Way("study", "bfloat16"), *(Way(way.tool, "bfloat16", way.settings) for way in peers)]
-        else:
+        if limit["rates"]["bfloat16"]["square"] <= limit["rates"]["float32"]["square"]:
             say("bfloat16 is left out: this processor multiplies matrices in it no faster than in float32.")
+        elif not given.float32:
+            ways += [Way("study", "bfloat16"), *(Way(way.tool, "bfloat16", way.settings) for way in peers)]
         for repetition in range(repetitions):
             limit = limits(folder, 3.0)
             turn = repetition % len(ways)

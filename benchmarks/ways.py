@@ -41,7 +41,7 @@ class Way:
                 words += ["--storage", storage, "--data-dir", str(folder)]
                 of = run([sys.executable, "-m", "study", "tune", str(STUDY), *words], **ENVIRONMENT)
                 store = TrialStore(storage)
-                results = [store.result(key) for key in store.finished()]
+                results = [store.result(key) for key in store.states().finished]
             return of, [
                 {
                     "width": result["config"]["width"],

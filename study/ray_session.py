@@ -98,10 +98,12 @@ def with_workers(nodes: list[Node], cpus: float, gpus: float, say: Callable[[str
 
     say(f"No node of the cluster runs trials yet; waits up to {WORKER_SECONDS / 60:g} minutes for the first.")
     first = ray.remote(num_cpus=cpus, num_gpus=gpus)(_nothing).remote()
+    done: list[Any] = []
     try:
-        ray.wait([first], timeout=WORKER_SECONDS)
+        done, _ = ray.wait([first], timeout=WORKER_SECONDS)
     finally:
-        ray.cancel(first)
+        if not done:  # Ray 2.60 may end this process where a task is cancelled as it ends
+            ray.cancel(first)
     return alive_nodes()
 
 

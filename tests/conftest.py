@@ -16,6 +16,9 @@ import pytest
 from study import data
 from study.data import Dataset
 
+# Ignored where the tests run in the background of a script, it would be in all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 STUDY_FILE = '''"""Figure 10: does width matter?"""
 from ray import tune
 from study import Study, increasing

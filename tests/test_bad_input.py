@@ -64,7 +64,7 @@ def test_a_process_of_its_own_says_the_same(name: str, study: Study) -> None:
 def test_an_interrupt_while_a_study_file_is_read_is_no_mistake(tmp_path: Path) -> None:
     case = Case("interrupt", "tune x.py", "", {"x.py": "raise KeyboardInterrupt"})
     told = answer(case.argv(), *prepared(case, tmp_path))
-    assert told == (130, "", "")
+    assert told == (130, "", "Stopped; what was trained is kept. To continue: study tune x.py\n")
 
 
 UNUSUAL = [

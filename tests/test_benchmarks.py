@@ -51,7 +51,7 @@ def small_mnist(tmp_path: Path, digits: Dataset) -> Path:
 @pytest.mark.timeout(900)
 def test_every_tool_trains_the_same_arms_on_the_same_images(tmp_path: Path, small_mnist: Path) -> None:
     pytest.importorskip("optuna")
-    words = ["--images", "1000", "--repetitions", "1", "--untuned", "--data", str(small_mnist)]
+    words = ["--images", "1000", "--repetitions", "1", "--untuned", "--float32", "--data", str(small_mnist)]
     done = run("compare.py", *words, "--out", str(tmp_path / "out"))
     table = pd.read_csv(tmp_path / "out" / "peers.csv")
     assert set(table.tool) == {"study", "ray_tune", "optuna_study", "sequential"}

@@ -61,11 +61,11 @@ def three_cores_and_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a real GPU")
 @pytest.mark.usefixtures("three_cores_and_a_gpu")
 def test_trials_share_a_gpu_that_only_ray_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "together.py").write_text(TOGETHER.format(driver=os.getpid(), folder=str(tmp_path)))
+    (tmp_path / "paired.py").write_text(TOGETHER.format(driver=os.getpid(), folder=str(tmp_path)))
     monkeypatch.chdir(tmp_path)
     waiting = Study(
         title="Waiting",
-        scientific={"model": tune.grid_search(["together:build"])},
+        scientific={"model": tune.grid_search(["paired:build"])},
         fixed={"dataset": "digits"},
     )
     frame = study.run(waiting, seeds=3, storage=tmp_path / "results", options=Options(), progress=False)

@@ -61,7 +61,7 @@ def test_stops_and_kills_one_after_another_lose_nothing(world: World, tmp_path: 
 
 
 def test_workers_killed_one_after_another_are_replaced_in_the_run(world: World, tmp_path: Path) -> None:
-    workers = KillWorkers("workers", "SIGKILL of five workers", {0}, pauses=[0.3, 0.9, 1.5, 0.6, 1.2])
+    workers = KillWorkers("workers", "SIGKILL of five workers", {0}, pauses=[0.3, 0.6, 0.2, 0.5, 0.4])
     assert sum(chain_of([workers]).play(tmp_path / "workers", world, print).values()) == 5
 
 

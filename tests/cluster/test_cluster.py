@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from chaos.scene import outcomes
 from cluster import network, nodes
 from cluster.network import Node
 from cluster.nodes import PROBE, TOKEN, Cluster
 from conftest import Study, wait_until
-from test_crash import checkpoints, outcomes
 
 reason = network.missing() or nodes.missing()
 pytestmark = [
@@ -54,7 +54,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     (folder / "long.py").write_text(STUDY_FILE)
     done = Study(folder)("tune", *WORDS)
     assert done.returncode == 0, done.stderr
-    return outcomes(folder)
+    return outcomes(folder / "results")
 
 
 @pytest.fixture
@@ -64,6 +64,10 @@ def folder(cluster: Cluster, request: pytest.FixtureRequest) -> Path:
     made.mkdir()
     (made / "long.py").write_text(STUDY_FILE)
     return made
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    return list((folder / "results/trials").glob("*/checkpoint.pt"))
 
 
 def results(folder: Path) -> list[dict[str, object]]:
@@ -86,7 +90,7 @@ def wait_until_it_trains(node: Node, folder: Path) -> None:
 
 def whole(folder: Path, undisturbed: dict[str, object]) -> None:
     """Every trial is there, equals the undisturbed one to the bit, and has no iteration twice."""
-    assert outcomes(folder) == undisturbed
+    assert outcomes(folder / "results") == undisturbed
     assert checkpoints(folder) == []
     for path in (folder / "results/trials").glob("*/curve.parquet"):
         iterations = pd.read_parquet(path).iteration
