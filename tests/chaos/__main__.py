@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import collections
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -24,11 +25,13 @@ def main() -> None:
     """Play all acts, print a line per fault and a table at the end; exit with 1 after a violation."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--faults", type=int, default=300, help="of processes; those of files come besides")
-    parser.add_argument("--rounds", type=int, default=4, help="of the acts that are not chains of faults")
+    parser.add_argument("--faults", type=int, default=216, help="of processes; those of files come besides")
+    parser.add_argument("--rounds", type=int, default=3, help="of the acts that are not chains of faults")
     parser.add_argument("--only", type=int, help="the number of one act")
     parser.add_argument("--jobs", type=int, default=1, help="acts at a time")
     given = parser.parse_args()
+    # Ignored where this runs in the background of a script, it would be in all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     acts = [every_cut_and_bit(given.seed, None), *chains(drawn(given.seed, given.faults))]
     for i in range(given.rounds):
         acts += others(given.seed + i)
