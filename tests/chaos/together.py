@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,7 @@ def little_memory(bytes_: int = 300_000_000) -> Iterator[str | None]:
     The kernel ends what asks for more, as it does when a machine's whole memory is gone.
     """
     for root, limit in (("memory", "memory.limit_in_bytes"), (".", "memory.max")):
-        group = Path("/sys/fs/cgroup", root, f"chaos-{os.getpid()}")
+        group = Path("/sys/fs/cgroup", root, f"chaos-{uuid.uuid4().hex}")
         try:
             group.mkdir()
             (group / limit).write_text(str(bytes_))
