@@ -45,6 +45,7 @@ def result(
         "provenance": {
             **provenance.versions(),
             **provenance.hardware(str(training.device), threads),
+            "eager": training.eager,
             "git_commit": commit,
             "started": started.isoformat(timespec="milliseconds"),
             "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),

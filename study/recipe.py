@@ -15,8 +15,14 @@ from study.data import CLASSES
 
 
 def optimizer(config: TrialConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """torch's optimizer of this name; what the config does not have stays at torch's default."""
-    weights, lr, decay = model.parameters(), config.lr, config.weight_decay
+    """torch's optimizer of this name; what the config does not have stays at torch's default.
+
+    On a GPU it can be part of a CUDA graph: it reads nothing from the device, and keeps there what changes
+    from step to step. The learning rate does not change, so it may be a number of the graph. Adagrad counts
+    its steps on the CPU, which a graph does not repeat; as its learning rate does not decay, it never asks.
+    """
+    weights, lr, decay = list(model.parameters()), config.lr, config.weight_decay
+    on_gpu = any(of.is_cuda for of in weights)
     match config.optimizer:
         case "sgd":
             momentum, nesterov = config.momentum, config.nesterov
@@ -24,11 +30,12 @@ def optimizer(config: TrialConfig, model: nn.Module) -> torch.optim.Optimizer:
         case "adagrad":
             return torch.optim.Adagrad(weights, lr, weight_decay=decay)
         case "adam":
-            return torch.optim.Adam(weights, lr, weight_decay=decay)
+            return torch.optim.Adam(weights, lr, weight_decay=decay, capturable=on_gpu)
         case "adamw":
-            return torch.optim.AdamW(weights, lr, weight_decay=decay)
+            return torch.optim.AdamW(weights, lr, weight_decay=decay, capturable=on_gpu)
         case "rmsprop":
-            return torch.optim.RMSprop(weights, lr, weight_decay=decay, momentum=config.momentum)
+            momentum = config.momentum
+            return torch.optim.RMSprop(weights, lr, weight_decay=decay, momentum=momentum, capturable=on_gpu)
 
 
 def loss(config: TrialConfig, labels: npt.NDArray[np.int64]) -> nn.CrossEntropyLoss:

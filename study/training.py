@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from study import models, recipe
 from study.config import TrialConfig
 from study.data import Dataset
+from study.plugins import is_plugin
+from study.step_graph import StepGraphs
 
 EVALUATION_BATCH = 1000
 
@@ -79,6 +81,20 @@ class Training:
         self.seconds = 0.0
         self.diverged = False
         self._order_of_epoch = (-1, torch.zeros(0, dtype=torch.int64))
+        self._graphs = StepGraphs(self._why_eager())
+
+    def _why_eager(self) -> str | None:
+        """Why no step may become a CUDA graph, or None."""
+        if self.device.type != "cuda":
+            return "not on a CUDA device"
+        if is_plugin(self.config.model) and not getattr(self.model, "capturable", False):
+            return f"{self.config.model} does not say that it is capturable"
+        return None
+
+    @property
+    def eager(self) -> str | None:
+        """Why steps are not CUDA graphs, or None where they are (or will be, after the first few)."""
+        return self._graphs.eager
 
     @property
     def done(self) -> bool:
@@ -97,19 +113,19 @@ class Training:
         epoch, first = divmod(self.iteration, self.iterations_per_epoch)
         steps = min(steps, self.iterations_per_epoch - first)
         batches = torch.split(self._order(epoch), self.config.batch_size)[first : first + steps]
-        losses = torch.empty(steps, device=self.device)
-        correct = torch.empty(steps, device=self.device)
+        numbers = torch.empty(steps, 2, device=self.device)  # loss and count of hits
         self.model.train()
         for i, batch in enumerate(batches):
             torch.manual_seed(_seed(self.config.seed, "step", self.iteration + i))
-            self._step(batch, losses[i], correct[i])
+            self._graphs.call(self._step, batch, numbers[i])
         at_end = first + steps == self.iterations_per_epoch
         evaluated = self._evaluate() if at_end else {}
 
         self.iteration += steps
         sizes = np.array([len(batch) for batch in batches], np.float32)
-        self.train_loss = np.append(self.train_loss, losses.cpu().numpy())
-        self.train_accuracy = np.append(self.train_accuracy, correct.cpu().numpy() / sizes)
+        losses, correct = numbers.cpu().numpy().T
+        self.train_loss = np.append(self.train_loss, losses)
+        self.train_accuracy = np.append(self.train_accuracy, correct / sizes)
         bad = np.flatnonzero(~np.isfinite(self.train_loss))
         if len(bad):
             self.diverged = True
@@ -156,16 +172,16 @@ class Training:
             logits: Tensor = self.model(scaled)
         return logits.float()
 
-    def _step(self, batch: Tensor, loss_out: Tensor, correct_out: Tensor) -> None:
-        """One minibatch, given by its indices int64 [N]; loss and count of hits go to the two scalars."""
+    def _step(self, batch: Tensor, out: Tensor) -> None:
+        """One minibatch, given by its indices int64 [N]; loss and count of hits go to out, float32 [2]."""
         labels = self._labels[batch]
         logits = self._forward(self._images[batch])
         loss = self.loss(logits, labels)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        loss_out.copy_(loss.detach())
-        correct_out.copy_((logits.detach().argmax(1) == labels).sum())
+        out[0] = loss.detach()
+        out[1] = (logits.detach().argmax(1) == labels).sum()
 
     def _evaluate(self) -> dict[str, Tensor]:
         """The fields of an Epoch, still on the device."""
@@ -209,16 +225,20 @@ class Training:
         Raises ValueError where it is none, and leaves this Training unusable then. Nothing in it is executed.
         """
         try:
-            self._load(torch.load(io.BytesIO(state), map_location=self.device, weights_only=True))
+            # Its tensors go where ours are; what an optimizer keeps on the CPU stays there.
+            self._load(torch.load(io.BytesIO(state), map_location="cpu", weights_only=True))
         except Exception as error:  # torch raises whatever its reader stumbles over
             reason = str(error).strip().split("\n")[0]
             raise ValueError(f"not a state of this training: {type(error).__name__}: {reason}") from error
 
     def _load(self, loaded: dict[str, Any]) -> None:
         self.model.load_state_dict(loaded["model"])
-        self.optimizer.load_state_dict(loaded["optimizer"])
-        self.train_loss = loaded["train_loss"].cpu().numpy()
-        self.train_accuracy = loaded["train_accuracy"].cpu().numpy()
+        # Its settings are ours: they follow from the config and the device.
+        mine = self.optimizer.state_dict()
+        self.optimizer.load_state_dict({**mine, "state": loaded["optimizer"]["state"]})
+        self._graphs = StepGraphs(self._why_eager())
+        self.train_loss = loaded["train_loss"].numpy()
+        self.train_accuracy = loaded["train_accuracy"].numpy()
         self.iteration = len(self.train_loss)
         self.epochs = [Epoch(**epoch) for epoch in loaded["epochs"]]
         self.seconds = loaded["seconds"]

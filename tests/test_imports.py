@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # A module may import those of the lines above its own.
 LAYERS = [
     {"config"},
-    {"claims", "domains", "plugins", "files", "limits", "stops", "workspace", "cluster_token"},
+    {"claims", "domains", "plugins", "files", "limits", "stops", "workspace", "cluster_token", "step_graph"},
     {"records"},
     {"curve_file"},
     {"store"},
@@ -37,6 +37,7 @@ LAYERS = [
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 KNOW_RAY = {"trainable", "follower", "runner", "ray_session", "plugins", "reach", "probe", "job_server"}
 KNOW_TORCH = {"data", "models", "recipe", "training", "trainable", "resources", "provenance", "probe"}
+KNOW_TORCH |= {"step_graph"}
 
 
 def imported(path: Path) -> set[str]:
