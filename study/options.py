@@ -44,7 +44,10 @@ JobServer = Annotated[
     str, typer.Option("--address", help="The cluster's job server, such as http://localhost:8265.")
 ]
 CpusPerTrial = Annotated[
-    float | None, typer.Option(help="Cores of a trial; automatic is 1.", rich_help_panel=HOW)
+    float | None,
+    typer.Option(
+        help="Cores of a trial; automatic is 1, or 2 where its steps are large.", rich_help_panel=HOW
+    ),
 ]
 GpusPerTrial = Annotated[
     str,

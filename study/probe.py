@@ -48,6 +48,7 @@ def shares(
             nodes,
             prepared.costs[trial.key].flops,
             found.get(shape(trial.config), ()),
+            trial.config.batch_size,
         )
         for trial in trials
     }

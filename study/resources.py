@@ -12,6 +12,9 @@ from study.config import StudyError
 
 # Per image, forward. The report's CNNs and ResNet-18 are below it, at most 72 million; ResNet-34 is above.
 LARGE_NETWORK_FLOPS = 100_000_000
+# Of a step of training. Two threads then train as many images as two trials of one thread do; in smaller
+# steps they wait for each other (benchmarks/threads.py). More than two were not measured.
+TWO_THREADS_FLOPS = 20e9
 # The device files of NVIDIA's driver, of NVIDIA's under WSL, and of AMD's.
 GPU_DRIVERS = ("nvidiactl", "dxg", "kfd")
 
@@ -98,19 +101,25 @@ def decide(
     nodes: Sequence[Node],
     flops: int,
     loads: Sequence[Load] = (),
+    batch_size: int = 1,
 ) -> Resources:
-    """The share of a trial whose network takes `flops` per image. None is automatic.
+    """The share of a trial whose network takes `flops` per image, forward. None is automatic.
 
-    That is one core, and where there is a GPU the part of it that the trial's loads, as measured on the
-    kinds of GPU that may run it, allow on each of them; a rule of thumb where nothing was measured.
+    That is one core and, where there is a GPU, the part of it that the trial's loads, as measured on the
+    kinds of GPU that may run it, allow on each of them; a rule of thumb where nothing was measured. On
+    nodes without a GPU two cores, where a step is large and all of them have two. The trial alone decides,
+    not what else is to be trained: a result's last bits depend on its threads.
 
     Raises StudyError where no node could ever run such a trial, which Ray would wait for for ever.
     """
     check_asked(cpus_per_trial, gpus_per_trial)
-    cpus = 1 if cpus_per_trial is None else cpus_per_trial
     if gpus_per_trial is None:
-        gpus_per_trial = _automatic(cpus, nodes, loads or [_rule_of_thumb(flops)])
-    asked = Resources(cpus, gpus_per_trial)
+        gpus_per_trial = _automatic(cpus_per_trial or 1, nodes, loads or [_rule_of_thumb(flops)])
+    if cpus_per_trial is None:
+        # Forward, and backward for weights and for inputs.
+        large = not gpus_per_trial and 3 * flops * batch_size >= TWO_THREADS_FLOPS
+        cpus_per_trial = 2 if large and min((n.cpus for n in nodes if n.cpus), default=0) >= 2 else 1
+    asked = Resources(cpus_per_trial, gpus_per_trial)
     if not asked.concurrent_on(nodes):
         largest = max(nodes, key=lambda node: (node.gpus, node.cpus))
         raise StudyError(

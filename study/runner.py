@@ -90,7 +90,9 @@ def preview(
     if options.address is None and (options.gpus_per_trial is not None or not here.gpus):
         decide = partial(resources.decide, options.cpus_per_trial, options.gpus_per_trial, [here])
         costs = {key: cost(trial.config) for key, trial in plan.trials.items()}
-        return costs, {key: decide(of.flops) for key, of in costs.items()}, [here]
+        batches = {key: trial.config.batch_size for key, trial in plan.trials.items()}
+        shares = {key: decide(of.flops, batch_size=batches[key]) for key, of in costs.items()}
+        return costs, shares, [here]
     with workspace() as folder, ray_session(options.address, folder) as nodes:
         prepared = prepare(replace(plan, stored=set(), stopped=set()), data_folder)
         return prepared.costs, _shares(list(plan.trials.values()), prepared, nodes, options, console), nodes

@@ -17,6 +17,26 @@ def test_without_a_gpu_a_trial_gets_one_core() -> None:
     assert (share, share.threads, share.concurrent_on([LAPTOP, LAPTOP])) == (Resources(1, 0), 1, 8)
 
 
+@pytest.mark.parametrize(
+    ("width", "batch_size", "nodes", "cpus"),
+    [
+        (100, 128, [LAPTOP], 2),
+        (50, 128, [LAPTOP], 1),
+        (50, 512, [LAPTOP], 2),
+        (100, 128, [Node(1, 0)], 1),
+        (100, 128, [LAPTOP, Node(1, 0)], 1),
+        (100, 128, [LAPTOP, Node(0, 0)], 2),  # a head without trials
+        (100, 128, [GPU_NODE], 1),
+    ],
+)
+def test_without_a_gpu_a_trial_of_large_steps_gets_two_cores(
+    width: int, batch_size: int, nodes: list[Node], cpus: float
+) -> None:
+    flops = cost(TrialConfig(width=width)).flops
+    assert decide(None, None, nodes, flops, batch_size=batch_size).cpus == cpus
+    assert decide(1, None, nodes, flops, batch_size=batch_size).cpus == 1
+
+
 def test_a_large_network_gets_more_of_a_gpu_than_a_small_one() -> None:
     small, large = decide(None, None, [GPU_NODE], CNN), decide(None, None, [GPU_NODE], RESNET)
     assert 0 < small.gpus < large.gpus <= 1
