@@ -25,6 +25,7 @@ import json, ray
 ray.init("auto", logging_level="CRITICAL", log_to_driver=False)
 print(json.dumps({node["NodeManagerAddress"]: node["NodeID"] for node in ray.nodes() if node["Alive"]}))
 """
+JOBS = "http://localhost:8265"
 PROBE = Path(__file__).with_name("probe.py")
 SSHD = """
 ListenAddress 0.0.0.0
@@ -121,11 +122,22 @@ class Cluster:
         done = self.laptop.run("bash", "-c", f"cd ~/study && ray {verb} --yes cluster.yaml", timeout=400)
         assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
 
+    def tunnel(self) -> None:
+        """The head's job server at the laptop's port 8265, through a new ssh: an old one may lead nowhere."""
+        self.laptop.run("pkill", "ssh")
+        wait_until(lambda: not self._has_tunnel(), 20, "the end of the old tunnel")
+        self.laptop.serve("bash", "-c", "cd ~/study && ray dashboard cluster.yaml")
+        wait_until(self._has_tunnel, 60, "the tunnel")
+
+    def _has_tunnel(self) -> bool:
+        return 8265 in self.laptop.listening(to_others=False)
+
     def submit(self, folder: Path, *words: str) -> Job:
-        """Begin `study tune` with these words in a folder of the shared storage."""
+        """Begin `study submit --follow` with these words on the laptop, in a folder of the shared storage."""
+        self.tunnel()
         place = Path.home() / "shared" / folder.relative_to(self.shared)
-        command = f"cd {place} && study tune {shlex.join(words)} --address auto"
-        return Job(self.head.begin("bash", "-c", f"{ON_NODE}; {command}"))
+        command = f"study submit {shlex.join(words)} --follow --storage {place}/results --address {JOBS}"
+        return Job(self.laptop.begin("bash", "-c", f"{ON_NODE}; cd {place} && {command}"))
 
     def wait_for_nodes(self, *, instead_of: dict[str, str] | None = None) -> None:
         """Until every machine is in the cluster, those that died with another id than before."""
@@ -157,7 +169,7 @@ class Cluster:
 
 
 class Job:
-    """A study that runs on the cluster."""
+    """A study that runs on the cluster, followed from the laptop: what it says comes on stdout."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process

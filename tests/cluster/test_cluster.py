@@ -101,7 +101,7 @@ def test_all_nodes_train_and_the_results_are_those_of_one_machine(
     cluster: Cluster, folder: Path, undisturbed: dict[str, object]
 ) -> None:
     done = cluster.submit(folder, *WORDS).result()
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     whole(folder, undisturbed)
     assert on(cluster.head, folder) > 0
     assert on(cluster.workers[0], folder) > 0
@@ -120,8 +120,7 @@ def test_every_port_but_ssh_refuses_or_asks_for_the_token(cluster: Cluster) -> N
 
 def test_the_job_server_is_reached_through_ssh_alone_and_with_the_token(cluster: Cluster) -> None:
     assert 8265 not in cluster.head.listening()
-    cluster.laptop.serve("bash", "-c", "cd ~/study && ray dashboard cluster.yaml")
-    wait_until(lambda: 8265 in cluster.laptop.listening(to_others=False), 60, "the tunnel")
+    cluster.tunnel()
     asked = cluster.laptop.run("python", "-c", PROBE.read_text(), TOKEN, "localhost:8265")
     assert json.loads(asked.stdout) == {"localhost:8265": ["401", "403", "200"]}
 
@@ -136,14 +135,14 @@ def test_a_study_outlives_a_worker_and_uses_it_when_it_is_back(
     worker.kill()
     cluster.start(worker)
     done = job.result()
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     whole(folder, undisturbed)
     cluster.wait_for_nodes(instead_of={worker.address: before[worker.address]})
     again = folder / "again"
     again.mkdir()
     shutil.copy(folder / "long.py", again)
     done = cluster.submit(again, *WORDS, "--epochs", "3").result()
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     assert on(worker, again) > 0
 
 
@@ -159,8 +158,8 @@ def test_after_the_head_died_the_same_command_continues(
     begun = len(checkpoints(folder))
     assert begun + len(results(folder)) > 0
     done = cluster.submit(folder, *WORDS).result()
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("continues at iteration") == begun
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("continues at iteration") == begun
     whole(folder, undisturbed)
 
 
@@ -175,5 +174,5 @@ def test_nothing_counts_twice_after_cuts(
         time.sleep(seconds)
         cluster.switch.join(worker)
     done = job.result()
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     whole(folder, undisturbed)
