@@ -1,7 +1,7 @@
 # make study   install, then a first study on embedded data: table, figure, CSV (about 2 minutes on 2 cores)
 # make report  the report of ./results, into ./report
 # make test    everything: lint, types, tests
-# make test-cluster  a cluster of machines in namespaces: killed, cut off, brought up again (10 minutes, root)
+# make test-cluster  of the tests those of clusters: machines in namespaces, killed, cut off, brought up again (root)
 # make chaos   break real runs more than a thousand times, and say what held (hours)
 # make bench   study side by side with Ray Tune, Optuna and a plain script, into build/bench; BENCH=--quick for a
 #              first look; then the speed of a step, the cost of a study besides it, of loading results
@@ -9,6 +9,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --retries 10 --timeout 120 --constraint constraints.txt
+
+# Two files of tests at a time, since most of them wait; the longest, chaos and cluster, are the first in order.
+AT_ONCE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: study report test test-cluster lint bench chaos clean
 
@@ -19,7 +22,7 @@ report: .venv/.installed
 	$(BIN)/study report --storage results --out report
 
 test: .venv/.installed-test lint
-	$(BIN)/python -m pytest --quiet
+	$(BIN)/python -m pytest --quiet $(AT_ONCE)
 
 test-cluster: .venv/.installed-test
 	$(BIN)/python -m pytest --quiet -m cluster

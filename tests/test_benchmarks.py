@@ -89,6 +89,12 @@ def test_fused_trials_learn_what_separate_ones_learn(model: str, fuse: Callable[
             optimizer.step()
 
 
+def test_an_epoch_is_timed_with_graphs_and_without_and_where_there_are_none_it_says_why() -> None:
+    lines = run("epoch.py", "--images", "128", "--epochs", "1", "--device", "cpu").stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["float32", "float32", "bfloat16", "bfloat16"]
+    assert [line.endswith("(not on a CUDA device)") for line in lines[1:]] == [True, False] * 2
+
+
 def test_each_way_to_share_a_device_is_measured_and_one_that_fails_says_why(tmp_path: Path) -> None:
     words = "--device cpu --trials 2 --seconds 0.1 --batch 4 --width 2 --images 16 --precision float32"
     run("gpu_sharing.py", *words.split(), "--model", "nowhere:none", "cnn", "--out", str(tmp_path))
