@@ -141,7 +141,7 @@ def test_a_study_outlives_a_worker_and_uses_it_when_it_is_back(
     again = folder / "again"
     again.mkdir()
     shutil.copy(folder / "long.py", again)
-    done = cluster.submit(again, *WORDS, "--epochs", "3").result()
+    done = cluster.submit(again, *WORDS, "--seeds", "3", "--epochs", "5").result()
     assert done.returncode == 0, done.stdout + done.stderr
     assert on(worker, again) > 0
 
