@@ -1,8 +1,9 @@
-"""The commands for a cluster: submit, logs, stop, cluster-token; `study status --address` lists its jobs."""
+"""The commands for a cluster: submit, logs, stop, cluster-token, cluster-check; `study status` lists its jobs."""
 
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -148,6 +149,18 @@ def make_token(force: Annotated[bool, typer.Option("--force", help="Replace a to
     typer.echo(f"The token is in {path}. For your shell, and for every node:")
     typer.echo("export RAY_AUTH_MODE=token")
     typer.echo(f"export RAY_AUTH_TOKEN_PATH={shlex.quote(str(path))}")
+
+
+@commands.command("cluster-check")
+def check_file(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file for `ray up`.")]) -> None:
+    """Say what is wrong with a file for `ray up`, and whom it would let in, before it costs anything.
+
+    Example: `study cluster-check cluster.yaml`
+    """
+    from study import cluster_file
+
+    name = cluster_file.check(file)
+    typer.echo(f"{name}: Ray takes the file, and every node asks for the token. Next: ray up {file}")
 
 
 def _options(context: typer.Context) -> list[str]:

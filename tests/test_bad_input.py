@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from bad_input import GOOD, Answer, Case, answer, data, flags, paths, settings, storage, studies
+from bad_input import GOOD, Answer, Case, answer, clusters, data, flags, paths, settings, storage, studies
 from conftest import Study
 from storages import made_storage
 
-CASES = [case for of in (paths, studies, flags, settings, data, storage) for case in of.CASES]
+ROOT = Path(__file__).parents[1]
+CASES = [case for of in (paths, studies, flags, settings, data, storage, clusters) for case in of.CASES]
 BY_ID = {case.id: case for case in CASES}
 
 
@@ -68,6 +69,8 @@ def test_an_interrupt_while_a_study_file_is_read_is_no_mistake(tmp_path: Path) -
 
 
 UNUSUAL = [
+    Case("cluster-aws", f"cluster-check {ROOT / 'cluster.yaml'}", ""),
+    Case("cluster-ssh", f"cluster-check {ROOT / 'clusters/ssh.yaml'}", ""),
     Case("spaces", ["plan", "my studies/a good one.py"], "", {"my studies/a good one.py": GOOD}),
     Case("unicode", "plan größe/幅.py", "", {"größe/幅.py": GOOD}),
     Case("dots-and-dashes", "plan a.b-c+d.py", "", {"a.b-c+d.py": GOOD}),

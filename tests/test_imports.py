@@ -24,7 +24,7 @@ LAYERS = [
     {"training", "follower"},
     {"outcome"},
     {"trainable"},
-    {"prepare", "ray_session", "reach", "working_dir", "job_server"},
+    {"prepare", "ray_session", "reach", "working_dir", "job_server", "cluster_file"},
     {"probe"},
     {"runner", "jobs"},
     {"api"},
@@ -37,6 +37,7 @@ LAYERS = [
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 KNOW_RAY = {"trainable", "follower", "runner", "ray_session", "plugins", "reach", "probe", "job_server"}
 KNOW_TORCH = {"data", "models", "recipe", "training", "trainable", "resources", "provenance", "probe"}
+KNOW_RAY |= {"cluster_file"}
 KNOW_TORCH |= {"step_graph"}
 
 
