@@ -1,4 +1,4 @@
-"""The commands for a cluster: submit, logs, stop, cluster-token, cluster-check; `study status` lists its jobs."""
+"""The commands for a cluster: submit, logs, stop, cluster-token, cluster-check; `study status` lists jobs."""
 
 from __future__ import annotations
 
