@@ -5,7 +5,7 @@
 # make chaos   break real runs a hundred times, and files fifty thousand times, and say what held (an hour);
 #              CHAOS='--seed 1' draws other faults, '--faults 300' more
 # make bench   study side by side with Ray Tune, Optuna and a plain script, into build/bench; BENCH=--quick for a
-#              first look; then the speed of a step, the cost of a study besides it, of loading results
+#              first look; then the whole report, the speed of a step, the cost of a study besides it, of loading
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -35,6 +35,7 @@ lint: .venv/.installed-test
 
 bench: .venv/.installed-bench
 	$(BIN)/python benchmarks/compare.py $(BENCH)
+	$(BIN)/python benchmarks/report.py
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/load.py
