@@ -1,8 +1,9 @@
 """How many threads should a trial have? The same cores shared by 1-thread trials or given to one at a time.
 
     python benchmarks/threads.py [--precision bfloat16]
+    python benchmarks/threads.py --model resnet18
 
-For each width: images a second of all cores as processes of one thread, one per core, and as one process
+For each width of the CNN, or for another network: images a second of all cores as processes of one thread, one per core, and as one process
 with a thread per core, in turn. Then, by these rates, how long the width study takes with one thread for each
 trial, where the widest may end alone on one core; with all cores for each trial; and with all cores for as
 many of the widest as is best. Images are random. On a machine that does other work besides only the best
@@ -31,13 +32,14 @@ ROUNDS = 20
 IMAGES = 60_000
 
 
-def inside(width: int, threads: int, precision: str, seconds: float) -> None:
+def inside(width: int, threads: int, model: str, precision: str, seconds: float) -> None:
     """One process: print images a second, begun at a line on stdin."""
     torch.set_num_threads(threads)
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (6000, 1, 28, 28), np.uint8)
     labels = generator.integers(0, 10, 6000)
-    config = TrialConfig(width=width, precision=precision, epochs=10**6)  # type: ignore[arg-type]
+    fields = {"model": model, "width": width, "precision": precision, "epochs": 10**6}
+    config = TrialConfig.model_validate(fields)
     training = Training(config, Dataset("random", images, labels, images[:10], labels[:10]))
     training.run(3)
     print("ready", flush=True)
@@ -60,19 +62,22 @@ def main() -> None:
     """Print the rates by width, and the time of pools."""
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
+    words.add_argument("--model", default="cnn")
     words.add_argument("--seconds", type=float, default=0.5, help="of each measurement")
     words.add_argument("--inside", type=json.loads, help=argparse.SUPPRESS)
     given = words.parse_args()
     if given.inside:
-        inside(*given.inside, given.precision, given.seconds)
+        inside(*given.inside, given.model, given.precision, given.seconds)
         return
-    print(f"{CORES} cores, {given.precision}, images/s of all cores")
+    print(f"{CORES} cores, {given.model}, {given.precision}, images/s of all cores")
     print(f"width   {CORES} x 1 thread   1 x {CORES} threads   ratio")
     one, all_cores = {}, {}  # seconds of a trial
-    for width in WIDTHS:
+    for width in WIDTHS if given.model == "cnn" else WIDTHS[:1]:
         rates = measured(width, given)
         one[width], all_cores[width] = IMAGES / rates[1] * CORES, IMAGES / rates[CORES]
         print(f"{width:5} {rates[1]:12,.0f} {rates[CORES]:15,.0f} {rates[CORES] / rates[1]:9.2f}", flush=True)
+    if given.model != "cnn":
+        return
     print("the width study, s   1 thread each   all cores each   the largest all cores")
     for seeds in (1, 2, 3, 8):
         mixed = min(
@@ -88,8 +93,8 @@ def main() -> None:
 
 def begun(width: int, threads: int, given: argparse.Namespace) -> subprocess.Popen[str]:
     """A process that measures at every line on its stdin."""
-    words = ["--inside", json.dumps([width, threads]), "--precision", given.precision]
-    command = [sys.executable, __file__, *words, "--seconds", str(given.seconds)]
+    words = ["--inside", json.dumps([width, threads]), "--seconds", str(given.seconds)]
+    command = [sys.executable, __file__, *words, "--model", given.model, "--precision", given.precision]
     return subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
