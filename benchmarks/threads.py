@@ -3,11 +3,11 @@
     python benchmarks/threads.py [--precision bfloat16]
     python benchmarks/threads.py --model resnet18
 
-For each width of the CNN, or for another network: images a second of all cores as processes of one thread, one per core, and as one process
-with a thread per core, in turn. Then, by these rates, how long the width study takes with one thread for each
-trial, where the widest may end alone on one core; with all cores for each trial; and with all cores for as
-many of the widest as is best. Images are random. On a machine that does other work besides only the best
-rounds tell: rates are the 90th percentile.
+For each width of the CNN, or for another network: images a second of all cores as processes of one
+thread, one per core, and as one process with a thread per core, in turn. Then, by these rates, how long
+the width study takes with one thread for each trial, where the widest may end alone on one core; with
+all cores for each trial; and with all cores for as many of the widest as is best. Images are random. On
+a machine that does other work besides only the best rounds tell: rates are the 90th percentile.
 """
 
 from __future__ import annotations
