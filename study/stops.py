@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from types import FrameType
 
 _asked = False
+# How long a line of a log takes, and more.
+LATER_SECONDS = 0.1
 
 
 @contextlib.contextmanager
@@ -22,9 +26,13 @@ def stop_signals() -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
 
-    def stop(*_: Any) -> None:
+    def stop(_: int, frame: FrameType | None) -> None:
         global _asked
         _asked = True
+        if _in_logging(frame):
+            # Its lock would stay locked for ever where Python ignores what is raised, as after a fork.
+            threading.Timer(LATER_SECONDS, os.kill, (os.getpid(), signal.SIGINT)).start()
+            return
         raise KeyboardInterrupt
 
     def take() -> None:
@@ -41,6 +49,12 @@ def stop_signals() -> Iterator[Callable[[], None]]:
         _forget()
         for kind, handler in before.items():
             signal.signal(kind, handler)
+
+
+def _in_logging(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code.co_filename != logging.__file__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def check_stop() -> None:

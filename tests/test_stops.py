@@ -1,0 +1,54 @@
+"""A stop arrives, and breaks nothing that others wait for."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+
+import pytest
+
+from study.stops import stop_signals
+
+
+class Interrupted(logging.Handler):
+    """Is asked to stop while it writes, which is while it has logging's lock."""
+
+    def __init__(self, kind: signal.Signals) -> None:
+        super().__init__()
+        self.kind = kind
+        self.written: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        signal.raise_signal(self.kind)
+        self.written.append(record.getMessage())
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_waits_until_logging_has_let_go_of_its_lock(kind: signal.Signals) -> None:
+    logger, handler = logging.Logger("study.test"), Interrupted(kind)
+    logger.addHandler(handler)
+
+    def work() -> None:
+        with stop_signals():
+            logger.error("whole")
+            time.sleep(20)
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert handler.written == ["whole"]
+    assert time.monotonic() - began < 10
+
+
+def test_a_stop_elsewhere_arrives_at_once() -> None:
+    went_on = []
+
+    def work() -> None:
+        with stop_signals():
+            signal.raise_signal(signal.SIGTERM)
+            went_on.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert not went_on
