@@ -71,10 +71,14 @@ class KillWorkers(Fault):
     times: int = 0
 
     def strike(self, scene: Scene, run: Run) -> tuple[int, str]:
+        def there() -> bool:
+            return bool(run.workers()) or run.process.poll() is not None
+
         for pause in self.pauses:
-            if not wait_until(lambda: bool(run.workers()) or run.process.poll() is not None, 60):
+            if not wait_until(there, 60):
                 break
             time.sleep(pause)
+            wait_until(there, 60)  # it may be between two trials
             for worker in run.workers()[:1]:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     worker.kill()
