@@ -60,6 +60,9 @@ class Follower(tune.Callback):  # type: ignore[misc]
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         """A trial that ended by itself, or that a scheduler stopped."""
         ours, last = self._trials[trial.config["trial"]], trial.last_result
+        # What Tune computes of every metric, 40 kB a trial, is asked for by nobody.
+        trial.run_metadata.metric_analysis.clear()
+        trial.run_metadata.metric_n_steps.clear()
         if not last["whole"]:
             why = {name: last[name] for name in ("iteration", "iterations", "recent_accuracy")}
             try:
