@@ -20,6 +20,7 @@ from study import models, recipe
 from study.config import TrialConfig
 from study.data import Dataset
 from study.plugins import is_plugin
+from study.random_streams import epoch_order, seed_of, validation_split
 from study.step_graph import StepGraphs
 
 EVALUATION_BATCH = 1000
@@ -66,7 +67,7 @@ class Training:
         self._test_images = _on(self.device, dataset.test_images)
         self._test_labels = _on(self.device, dataset.test_labels)
 
-        torch.manual_seed(_seed(config.seed, "initialisation"))
+        torch.manual_seed(seed_of(config.seed, "initialisation"))
         built = (network or models.network(config.model))(config)
         self.model = built.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = recipe.optimizer(config, self.model)
@@ -116,7 +117,7 @@ class Training:
         numbers = torch.empty(steps, 2, device=self.device)  # loss and count of hits
         self.model.train()
         for i, batch in enumerate(batches):
-            torch.manual_seed(_seed(self.config.seed, "step", self.iteration + i))
+            torch.manual_seed(seed_of(self.config.seed, "step", self.iteration + i))
             self._graphs.call(self._step, batch, numbers[i])
         at_end = first + steps == self.iterations_per_epoch
         evaluated = self._evaluate() if at_end else {}
@@ -159,8 +160,7 @@ class Training:
     def _order(self, epoch: int) -> Tensor:
         """The epoch's permutation of the training set, int64 [N]; the same for every arm of a seed."""
         if self._order_of_epoch[0] != epoch:
-            generator = torch.Generator().manual_seed(_seed(self.config.seed, "order", epoch))
-            order = torch.randperm(len(self._labels), generator=generator)
+            order = epoch_order(len(self._labels), self.config.seed, epoch)
             self._order_of_epoch = (epoch, order.to(self.device, non_blocking=True))
         return self._order_of_epoch[1]
 
@@ -255,21 +255,6 @@ class Training:
             digest.update(name.encode())
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
-
-
-def validation_split(n: int, size: int) -> tuple[Tensor, Tensor]:
-    """Which of n training images are kept and which `size` are held out, int64 [n - size] and [size].
-
-    The same in every trial, so that trials are compared on the same images.
-    """
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(_seed("validation")))
-    return order[size:].sort().values, order[:size].sort().values
-
-
-def _seed(*purpose: object) -> int:
-    """63 bits from e.g. (seed, "order", epoch); unlike seed + epoch, no two purposes share a stream."""
-    digest = hashlib.sha256("/".join(map(str, purpose)).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def _on(device: torch.device, array: np.ndarray[Any, Any]) -> Tensor:

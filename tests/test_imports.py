@@ -14,7 +14,18 @@ ROOT = Path(__file__).parents[1]
 # A module may import those of the lines above its own.
 LAYERS = [
     {"config"},
-    {"claims", "domains", "plugins", "files", "limits", "stops", "workspace", "cluster_token", "step_graph"},
+    {
+        "claims",
+        "domains",
+        "plugins",
+        "files",
+        "limits",
+        "stops",
+        "workspace",
+        "cluster_token",
+        "step_graph",
+        "random_streams",
+    },
     {"records"},
     {"curve_file"},
     {"store"},
@@ -38,7 +49,7 @@ LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in mod
 KNOW_RAY = {"trainable", "follower", "runner", "ray_session", "plugins", "reach", "probe", "job_server"}
 KNOW_TORCH = {"data", "models", "recipe", "training", "trainable", "resources", "provenance", "probe"}
 KNOW_RAY |= {"cluster_file"}
-KNOW_TORCH |= {"step_graph"}
+KNOW_TORCH |= {"step_graph", "random_streams"}
 
 
 def imported(path: Path) -> set[str]:

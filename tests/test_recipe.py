@@ -10,7 +10,8 @@ import torch
 
 from study import TrialConfig, recipe
 from study.data import Dataset
-from study.training import Training, validation_split
+from study.random_streams import validation_split
+from study.training import Training
 
 
 @pytest.mark.parametrize(
