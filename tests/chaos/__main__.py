@@ -25,8 +25,8 @@ def main() -> None:
     """Play all acts, print a line per fault and a table at the end; exit with 1 after a violation."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--faults", type=int, default=108, help="of processes; those of files come besides")
-    parser.add_argument("--rounds", type=int, default=1, help="of the acts that are not chains of faults")
+    parser.add_argument("--faults", type=int, default=300, help="of processes; those of files come besides")
+    parser.add_argument("--rounds", type=int, default=4, help="of the acts that are not chains of faults")
     parser.add_argument("--only", type=int, help="the number of one act")
     parser.add_argument("--jobs", type=int, default=1, help="acts at a time")
     given = parser.parse_args()
