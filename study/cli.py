@@ -221,7 +221,7 @@ def _told_how_to_continue() -> Iterator[None]:
     from study.stops import stop_signals
 
     try:
-        with stop_signals():
+        with stop_signals(last=True):
             yield
     except KeyboardInterrupt:
         # --fresh would forget what was trained.

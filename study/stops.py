@@ -16,11 +16,13 @@ LATER_SECONDS = 0.1
 
 
 @contextlib.contextmanager
-def stop_signals() -> Iterator[Callable[[], None]]:
+def stop_signals(*, last: bool = False) -> Iterator[Callable[[], None]]:
     """All three raise KeyboardInterrupt inside, or do what a library makes of Ctrl-C meanwhile.
 
     Gives what takes them back from libraries: Ray takes SIGTERM, Tune SIGINT and SIGUSR1 for its time and
-    more. Left with the handlers as they were. Elsewhere than in a main thread it does nothing.
+    more. Left with the handlers as they were; where the process ends afterwards (`last`), with none of the
+    three heard any more, so that it ends with its own exit code. Elsewhere than in a main thread it does
+    nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
@@ -48,7 +50,7 @@ def stop_signals() -> Iterator[Callable[[], None]]:
     finally:
         _forget()
         for kind, handler in before.items():
-            signal.signal(kind, handler)
+            signal.signal(kind, signal.SIG_IGN if last else handler)
 
 
 def _in_logging(frame: FrameType | None) -> bool:

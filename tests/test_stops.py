@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -52,3 +54,20 @@ def test_a_stop_elsewhere_arrives_at_once() -> None:
     with pytest.raises(KeyboardInterrupt):
         work()
     assert not went_on
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_stop_that_arrives_when_all_is_said_changes_no_exit_code(name: str) -> None:
+    code = f"""
+import atexit, signal, sys
+from study.stops import stop_signals
+atexit.register(signal.raise_signal, signal.{name})
+try:
+    with stop_signals(last=True):
+        signal.raise_signal(signal.{name})
+except KeyboardInterrupt:
+    signal.raise_signal(signal.{name})
+    sys.exit(130)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "")
