@@ -139,6 +139,11 @@ class Cluster:
         command = f"study submit {shlex.join(words)} --follow --storage {place}/results --address {JOBS}"
         return Job(self.laptop.begin("bash", "-c", f"{ON_NODE}; cd {place} && {command}"))
 
+    def stop(self) -> None:
+        """`study stop` on the laptop: the running trials save."""
+        done = self.laptop.run("bash", "-c", f"{ON_NODE}; study stop --address {JOBS}", timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+
     def wait_for_nodes(self, *, instead_of: dict[str, str] | None = None) -> None:
         """Until every machine is in the cluster, those that died with another id than before."""
         wanted = {node.address for node in (self.head, *self.workers)}

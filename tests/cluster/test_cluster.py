@@ -141,9 +141,13 @@ def test_a_study_outlives_a_worker_and_uses_it_when_it_is_back(
     again = folder / "again"
     again.mkdir()
     shutil.copy(folder / "long.py", again)
-    done = cluster.submit(again, *WORDS, "--seeds", "3", "--epochs", "5").result()
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert on(worker, again) > 0
+    # Longer than a node may take to begin, or the other one has trained everything by then.
+    job = cluster.submit(again, *WORDS, "--epochs", "3000")
+    wait_until_it_trains(worker, again)
+    cluster.stop()
+    stopped = job.result()
+    assert "To continue: study tune long.py" in stopped.stdout, stopped.stdout + stopped.stderr
+    assert checkpoints(again) != []
 
 
 def test_after_the_head_died_the_same_command_continues(
