@@ -9,6 +9,7 @@ import argparse
 import collections
 import shutil
 import signal
+import statistics
 import sys
 import tempfile
 import threading
@@ -16,8 +17,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from acts import Act, chains, every_cut_and_bit, others, undisturbed
-from faults import drawn
+from acts import Act, chains, every_cut_and_bit, held, others, undisturbed
+from faults import LOST, drawn
 from scene import Violation, marked, wait_until
 
 
@@ -65,9 +66,12 @@ def main() -> None:
     if not wait_until(lambda: not marked(), 120):
         violations.append(-1)
         say(f"VIOLATION: processes are left: {marked()}")
-    say("\n| fault | times |\n|---|---:|")
+    say("\n| fault | times | invariants held |\n|---|---:|---|")
     for kind, n in sorted(counts.items()):
-        say(f"| {kind} | {n:,} |")
+        say(f"| {kind} | {n:,} | {held(kind)} |")
+    if LOST:
+        say(f"\nwork lost at {len(LOST)} kills and stops: median {statistics.median(LOST):.2f} s, "
+            f"at most {max(LOST):.2f} s")  # fmt: skip
     say(f"\n{sum(counts.values()):,} faults, {len(violations)} violations {violations or ''}")
     if not violations:
         shutil.rmtree(folder)

@@ -20,6 +20,23 @@ from study.store import TrialStore
 from study.training import Training
 
 Counts = dict[str, int]
+# By how the name of a kind begins; others check all but how much work was lost.
+HELD = {
+    "SIG": "I1-I8",
+    "several files of a finished storage damaged": "I1, I2, I4, I6-I8",
+    "checkpoints damaged": "I1, I2, I4, I6-I8",
+    "a storage written by a newer version": "I3, I8",
+    "two overlapping studies": "I1, I2, I4, I6, I8",
+    "trials that": "I1, I4, I8: the other trials are whole",
+}
+
+
+def held(kind: str) -> str:
+    """The invariants that the acts of this kind of fault check; docs/reliability.md has them in words."""
+    for begin, checked in HELD.items():
+        if kind.startswith(begin):
+            return checked
+    return "I8: noticed, or the data are what was written" if "or a bit flipped" in kind else "I1-I4, I6-I8"
 
 
 @dataclass(frozen=True)

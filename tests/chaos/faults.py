@@ -21,6 +21,8 @@ CLEAN_STOP_SECONDS = 10.0
 INTERVAL_SECONDS = 8.0
 # What a run may take to save its first checkpoint, on a machine with other work.
 FIRST_CHECKPOINT_SECONDS = 60.0
+# Of each kill and stop, how many seconds of work went with it.
+LOST: list[float] = []
 
 
 @dataclass
@@ -35,7 +37,9 @@ class Fault:
 
     def strike(self, scene: Scene, run: Run) -> tuple[int, str]:
         """Let it happen; exit code and stderr of the run."""
-        return run.end()
+        ended = run.end()
+        note_lost(scene.ages_when_struck(run))
+        return ended
 
     def struck(self, scene: Scene, run: Run, code: int) -> bool:
         return scene.struck(run)
@@ -51,12 +55,12 @@ class Kill(Fault):
 
     def strike(self, scene: Scene, run: Run) -> tuple[int, str]:
         moment(scene, run, self.in_training, self.after)
-        lost = max(ages(scene, run), default=0.0)
+        saved = ages(scene, run)
         if self.who == "all":
             run.kill()
         elif run.process.poll() is None:
             run.process.kill()
-        require(lost <= INTERVAL_SECONDS, f"{lost:.1f} s of work lost (I5)")
+        note_lost(saved)
         return run.end()
 
     def struck(self, scene: Scene, run: Run, code: int) -> bool:
@@ -79,6 +83,7 @@ class KillWorkers(Fault):
                 break
             time.sleep(pause)
             wait_until(there, 60)  # it may be between two trials
+            note_lost(ages(scene, run))
             for worker in run.workers()[:1]:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     worker.kill()
@@ -100,6 +105,7 @@ class Signal(Fault):
 
     def strike(self, scene: Scene, run: Run) -> tuple[int, str]:
         moment(scene, run, self.in_training, self.after)
+        note_lost(ages(scene, run))
         for i in range(self.sent):
             if run.process.poll() is None:
                 time.sleep(0.3 * i)
@@ -116,6 +122,13 @@ class Signal(Fault):
 
     def struck(self, scene: Scene, run: Run, code: int) -> bool:
         return code == 130
+
+
+def note_lost(ages: list[float]) -> None:
+    """What runs was saved so many seconds ago and is about to end: nothing older is lost (I5)."""
+    if ages:
+        LOST.append(max(ages))
+        require(max(ages) <= INTERVAL_SECONDS, f"{max(ages):.1f} s of work lost (I5)")
 
 
 def moment(scene: Scene, run: Run, in_training: bool, after: float) -> None:

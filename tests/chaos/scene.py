@@ -96,7 +96,8 @@ class Scene:
         environment |= {MARK: mark, "NO_COLOR": "1", "COLUMNS": "200", **self.environment, **more}
         if fault:
             told = {"file": "", "lasting": False, "nth": 1, **fault}
-            environment["STUDY_CHAOS"] = json.dumps({**told, "mark": str(self.folder / f"struck-{mark}")})
+            told |= {"mark": str(self._strike(mark)), "storage": str(self.storage), "begun": time.time()}
+            environment["STUDY_CHAOS"] = json.dumps(told)
         process = subprocess.Popen(
             [sys.executable, "-m", "study", *(words or self.words)],
             cwd=self.folder,
@@ -108,8 +109,16 @@ class Scene:
         )
         return Run(process, mark, time.monotonic())
 
+    def _strike(self, mark: str) -> Path:
+        return self.folder / f"struck-{mark}"
+
     def struck(self, run: Run) -> bool:
-        return (self.folder / f"struck-{run.mark}").exists()
+        return self._strike(run.mark).exists()
+
+    def ages_when_struck(self, run: Run) -> list[float]:
+        """How many seconds before a kill the run had saved each of its unfinished trials."""
+        said = self._strike(run.mark).read_text() if self.struck(run) else ""
+        return list(json.loads(said or "[]"))
 
     def trials(self) -> dict[str, set[str]]:
         """The files of each trial."""

@@ -3,6 +3,7 @@
 STUDY_CHAOS is JSON: `point` (write, flush, rename, remove, or a call such as study.training:Training.resume),
 `when` (before, after; in the middle of a write), `nth` (of its kind in a process), `file` (end of its name),
 `who` (driver, worker), `do` (kill, kill-all, or the name of an errno), `lasting` (from then on, every time).
+Makes the file `mark`; a kill says there how long ago the run saved each unfinished trial in `storage`.
 Or only `clock`: a file that says how many seconds Python's wall clock is ahead.
 """
 
@@ -50,6 +51,7 @@ def at(point: str, name: str, when: str) -> None:
     if SPEC["do"] in errno.errorcode.values():
         number = getattr(errno, SPEC["do"])
         raise OSError(number, os.strerror(number), name)
+    pathlib.Path(SPEC["mark"]).write_text(json.dumps(ages()))
     if SPEC["do"] == "kill-all":
         for process in pathlib.Path("/proc").glob("[0-9]*"):
             try:
@@ -59,6 +61,17 @@ def at(point: str, name: str, when: str) -> None:
             except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue  # it ended meanwhile, or is not ours
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def ages() -> list[float]:
+    now, found = time.time(), []
+    for path in pathlib.Path(SPEC["storage"]).glob("trials/*/checkpoint.pt"):
+        try:
+            saved = path.stat().st_mtime
+        except FileNotFoundError:
+            continue
+        found += [now - saved] if saved > SPEC["begun"] else []
+    return found
 
 
 def name_of(temporary: str) -> str:
