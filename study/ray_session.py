@@ -65,19 +65,31 @@ def _start(address: str | None, folder: Path) -> None:
     if address is not None:
         _check_that_something_answers(address)
     try:
-        ray.init(
-            address=address or "local",
-            include_dashboard=False if address is None else None,
-            _temp_dir=str(folder / "ray") if address is None else None,
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-        )
-    except SystemExit:  # Ray's own answer to SIGTERM
-        raise KeyboardInterrupt from None
+        with _own_sigterm():
+            ray.init(
+                address=address or "local",
+                include_dashboard=False if address is None else None,
+                _temp_dir=str(folder / "ray") if address is None else None,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+            )
     except Exception as error:  # Ray raises a bare one where it can't start
         _name_other_versions(address, str(error))
         failed = f"No Ray cluster answers at {address}" if address else "Ray can't be started here"
         raise StudyError(f"{failed}: {reason(error)}") from None
+
+
+@contextlib.contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep Ray from taking SIGTERM as it starts: its SystemExit within a fork's hooks would hang us."""
+    from ray._private import utils
+
+    of_ray = utils.set_sigterm_handler
+    utils.set_sigterm_handler = lambda handler: None
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = of_ray
 
 
 def alive_nodes() -> list[Node]:

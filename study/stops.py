@@ -13,6 +13,7 @@ from types import FrameType
 _asked = False
 # How long a line of a log takes, and more.
 LATER_SECONDS = 0.1
+IMPORT = "<frozen importlib._bootstrap>"
 
 
 @contextlib.contextmanager
@@ -31,8 +32,7 @@ def stop_signals(*, last: bool = False) -> Iterator[Callable[[], None]]:
     def stop(_: int, frame: FrameType | None) -> None:
         global _asked
         _asked = True
-        if _in_logging(frame):
-            # Its lock would stay locked for ever where Python ignores what is raised, as after a fork.
+        if _has_a_lock(frame):
             threading.Timer(LATER_SECONDS, os.kill, (os.getpid(), signal.SIGINT)).start()
             return
         raise KeyboardInterrupt
@@ -53,10 +53,17 @@ def stop_signals(*, last: bool = False) -> Iterator[Callable[[], None]]:
             signal.signal(kind, signal.SIG_IGN if last else handler)
 
 
-def _in_logging(frame: FrameType | None) -> bool:
-    while frame is not None and frame.f_code.co_filename != logging.__file__:
+def _has_a_lock(frame: FrameType | None) -> bool:
+    """Whether Python's import or its logging may have its lock here.
+
+    It would stay taken for ever where what is raised is ignored, as within a fork's hooks and callbacks.
+    """
+    files = []
+    while frame is not None:
+        files.append(frame.f_code.co_filename)
         frame = frame.f_back
-    return frame is not None
+    interrupted = next(file for file in files if file != __file__)
+    return interrupted == IMPORT or logging.__file__ in files
 
 
 def check_stop() -> None:

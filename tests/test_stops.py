@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from study.stops import stop_signals
+from study.stops import IMPORT, stop_signals
 
 
 class Interrupted(logging.Handler):
@@ -43,6 +43,23 @@ def test_a_stop_waits_until_logging_has_let_go_of_its_lock(kind: signal.Signals)
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_waits_until_an_import_has_let_go_of_its_lock(kind: signal.Signals) -> None:
+    whole: list[str] = []
+    code = "signal.raise_signal(kind); whole.append('whole')"
+
+    def work() -> None:
+        with stop_signals():
+            exec(compile(code, IMPORT, "exec"), {"signal": signal, "kind": kind, "whole": whole})
+            time.sleep(20)
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert whole == ["whole"]
+    assert time.monotonic() - began < 10
+
+
 def test_a_stop_elsewhere_arrives_at_once() -> None:
     went_on = []
 
@@ -60,7 +77,7 @@ def test_a_stop_elsewhere_arrives_at_once() -> None:
 def test_a_stop_that_arrives_when_all_is_said_changes_no_exit_code(name: str) -> None:
     code = f"""
 import atexit, signal, sys
-from study.stops import stop_signals
+from study.stops import IMPORT, stop_signals
 atexit.register(signal.raise_signal, signal.{name})
 try:
     with stop_signals(last=True):
@@ -71,3 +88,22 @@ except KeyboardInterrupt:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_a_sigterm_within_a_fork_while_ray_starts_is_heard_later() -> None:
+    code = """
+import os, signal
+from study.ray_session import ray_session
+from study.stops import check_stop
+from study.workspace import workspace
+sent = []
+os.register_at_fork(before=lambda: sent or sent.append(True) or signal.raise_signal(signal.SIGTERM))
+try:
+    with workspace() as folder, ray_session(None, folder):
+        print("Ray has started", sent)
+        check_stop()
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "Ray has started [True]\nstopped\n", done.stderr
