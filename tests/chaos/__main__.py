@@ -18,7 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from acts import Act, chains, every_cut_and_bit, held, others, undisturbed
-from faults import LOST, drawn
+from chain import LOST
+from faults import drawn
 from scene import Violation, marked, wait_until
 
 
@@ -70,8 +71,8 @@ def main() -> None:
     for kind, n in sorted(counts.items()):
         say(f"| {kind} | {n:,} | {held(kind)} |")
     if LOST:
-        say(f"\nwork lost at {len(LOST)} kills and stops: median {statistics.median(LOST):.2f} s, "
-            f"at most {max(LOST):.2f} s")  # fmt: skip
+        say(f"\ntraining lost by {len(LOST)} attempts at a trial that were ended: "
+            f"median {statistics.median(LOST):.2f} s, at most {max(LOST):.2f} s")  # fmt: skip
     say(f"\n{sum(counts.values()):,} faults, {len(violations)} violations {violations or ''}")
     if not violations:
         shutil.rmtree(folder)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import itertools
 import json
 import os
 import subprocess
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import torch
 
 STUDY_FILE = """
 from ray import tune
@@ -78,7 +81,7 @@ class Scene:
     marks: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "attempts").mkdir(parents=True, exist_ok=True)
         (self.folder / "chaos.py").write_text(STUDY_FILE)
 
     @property
@@ -91,13 +94,15 @@ class Scene:
         self.marks.append(mark)
         BEGUN.append(mark)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("STUDY_")}
-        path = [str(INJECT), *filter(None, [os.environ.get("PYTHONPATH")])] if fault else []
-        environment |= {"PYTHONPATH": os.pathsep.join(path)} if path else {}
+        path = [str(INJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment |= {
+            "PYTHONPATH": os.pathsep.join(path),
+            "STUDY_CHAOS_ATTEMPTS": str(self.folder / "attempts"),
+        }
         environment |= {MARK: mark, "NO_COLOR": "1", "COLUMNS": "200", **self.environment, **more}
         if fault:
             told = {"file": "", "lasting": False, "nth": 1, **fault}
-            told |= {"mark": str(self._strike(mark)), "storage": str(self.storage), "begun": time.time()}
-            environment["STUDY_CHAOS"] = json.dumps(told)
+            environment["STUDY_CHAOS"] = json.dumps({**told, "mark": str(self.folder / f"struck-{mark}")})
         process = subprocess.Popen(
             [sys.executable, "-m", "study", *(words or self.words)],
             cwd=self.folder,
@@ -109,16 +114,40 @@ class Scene:
         )
         return Run(process, mark, time.monotonic())
 
-    def _strike(self, mark: str) -> Path:
-        return self.folder / f"struck-{mark}"
-
     def struck(self, run: Run) -> bool:
-        return self._strike(run.mark).exists()
+        return (self.folder / f"struck-{run.mark}").exists()
 
-    def ages_when_struck(self, run: Run) -> list[float]:
-        """How many seconds before a kill the run had saved each of its unfinished trials."""
-        said = self._strike(run.mark).read_text() if self.struck(run) else ""
-        return list(json.loads(said or "[]"))
+    def attempts(self, since: float = 0.0) -> dict[str, list[tuple[float, float]]]:
+        """Of each trial's attempts, the seconds of training that each began and ended with."""
+        found: dict[str, list[tuple[float, float]]] = {}
+        for path in sorted((self.folder / "attempts").iterdir()):
+            key, _, begun = path.name.partition("-")
+            if int(begun) / 1e9 > since:
+                began_with, ended_with = map(float, path.read_text().split())
+                found.setdefault(key, []).append((began_with, ended_with))
+        return found
+
+    def lost(self) -> list[float]:
+        """How many seconds of training went with each attempt at a trial that another one followed."""
+        return [
+            before[1] - after[0]
+            for attempts in self.attempts().values()
+            for before, after in itertools.pairwise(attempts)
+        ]
+
+    def unsaved(self, run: Run) -> list[float]:
+        """How many seconds of training the checkpoint of each trial lacks that the run did not finish."""
+        trials = self.trials()
+        return [
+            attempts[-1][1] - (self.checkpoint(key)["seconds"] if "checkpoint.pt" in trials[key] else 0.0)
+            for key, attempts in self.attempts(since=run.begun).items()
+            if "result.json" not in trials[key]
+        ]
+
+    def checkpoint(self, key: str) -> dict[str, Any]:
+        content = (self.storage / "trials" / key / "checkpoint.pt").read_bytes()[32:]
+        state: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
+        return state
 
     def trials(self) -> dict[str, set[str]]:
         """The files of each trial."""

@@ -3,13 +3,16 @@
 STUDY_CHAOS is JSON: `point` (write, flush, rename, remove, or a call such as study.training:Training.resume),
 `when` (before, after; in the middle of a write), `nth` (of its kind in a process), `file` (end of its name),
 `who` (driver, worker), `do` (kill, kill-all, or the name of an errno), `lasting` (from then on, every time).
-Makes the file `mark`; a kill says there how long ago the run saved each unfinished trial in `storage`.
 Or only `clock`: a file that says how many seconds Python's wall clock is ahead.
+
+Each attempt at a trial makes a file of its own in the folder STUDY_CHAOS_ATTEMPTS, named by the trial's key
+and the moment: how many seconds of training it began with, and how many it has after its latest step.
 """
 
 from __future__ import annotations
 
 import errno
+import functools
 import importlib.abc
 import importlib.util
 import json
@@ -51,7 +54,6 @@ def at(point: str, name: str, when: str) -> None:
     if SPEC["do"] in errno.errorcode.values():
         number = getattr(errno, SPEC["do"])
         raise OSError(number, os.strerror(number), name)
-    pathlib.Path(SPEC["mark"]).write_text(json.dumps(ages()))
     if SPEC["do"] == "kill-all":
         for process in pathlib.Path("/proc").glob("[0-9]*"):
             try:
@@ -61,17 +63,6 @@ def at(point: str, name: str, when: str) -> None:
             except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue  # it ended meanwhile, or is not ours
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def ages() -> list[float]:
-    now, found = time.time(), []
-    for path in pathlib.Path(SPEC["storage"]).glob("trials/*/checkpoint.pt"):
-        try:
-            saved = path.stat().st_mtime
-        except FileNotFoundError:
-            continue
-        found += [now - saved] if saved > SPEC["begun"] else []
-    return found
 
 
 def name_of(temporary: str) -> str:
@@ -126,11 +117,42 @@ def disturbed_open(path: pathlib.Path, mode: str = "r", *arguments: Any, **named
     return Torn(file, name_of(path.name)) if path.name.endswith(".tmp") and mode == "wb" else file
 
 
-class CallPatcher(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Wraps a method of a class as soon as its module is imported."""
+def noted(prepared: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """TrialTrainable._prepared, whose Training writes down what it has trained."""
 
-    def __init__(self, module: str, method: str) -> None:
-        self.module, self.method = module, method
+    def prepare(trainable: Any) -> Any:
+        training = prepared(trainable)
+        run, step, began_with, zero = training.run, training._step, training.seconds, 0.0
+        name = f"{trainable._trial.key}-{time.monotonic_ns()}"
+        file = os.open(pathlib.Path(os.environ["STUDY_CHAOS_ATTEMPTS"], name), os.O_CREAT | os.O_WRONLY)
+
+        def note(seconds: float) -> None:
+            os.pwrite(file, f"{began_with:20.6f}{seconds:20.6f}".encode(), 0)
+
+        def timed_run(steps: int) -> int:
+            nonlocal zero
+            zero = time.perf_counter() - training.seconds
+            done: int = run(steps)
+            note(training.seconds)
+            return done
+
+        def timed_step(*arguments: Any) -> None:
+            step(*arguments)
+            note(time.perf_counter() - zero)
+
+        training.run, training._step = timed_run, timed_step
+        note(began_with)
+        return training
+
+    return prepare
+
+
+class CallPatcher(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Wraps a method of a class, given as module:Class.method, as soon as its module is imported."""
+
+    def __init__(self, method: str, wrap: Callable[[Any], Any]) -> None:
+        self.module, _, self.method = method.partition(":")
+        self.wrap = wrap
 
     def find_spec(self, name: str, *_: Any) -> Any:
         if name != self.module:
@@ -149,9 +171,11 @@ class CallPatcher(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.loader.exec_module(module)
         kind, _, method = self.method.partition(".")
         owner = getattr(module, kind)
-        setattr(owner, method, around(SPEC["point"], getattr(owner, method), lambda *_: ""))
+        setattr(owner, method, self.wrap(getattr(owner, method)))
 
 
+if "STUDY_CHAOS_ATTEMPTS" in os.environ:
+    sys.meta_path.insert(0, CallPatcher("study.trainable:TrialTrainable._prepared", noted))
 if "clock" in SPEC:
     real_time, seconds_ahead = time.time, pathlib.Path(SPEC["clock"])
     time.time = lambda: real_time() + int(seconds_ahead.read_text() or 0)
@@ -163,4 +187,5 @@ elif SPEC:
     os.replace = around("rename", os.replace, lambda _, to: pathlib.PurePath(to).name)
     os.unlink = around("remove", os.unlink, lambda path, **_: pathlib.PurePath(path).name)
     if ":" in SPEC["point"]:
-        sys.meta_path.insert(0, CallPatcher(*SPEC["point"].split(":")))
+        strike = functools.partial(around, SPEC["point"], name=lambda *_: "")
+        sys.meta_path.insert(0, CallPatcher(SPEC["point"], lambda method: strike(method)))
