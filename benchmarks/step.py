@@ -4,7 +4,7 @@ Plain: torchvision's DataLoader with ToTensor, ReLU then pool, contiguous tensor
 in float32 and bfloat16. All take turns in one process with the same threads, since machines drift; what
 counts are the ratios. Images are random: speed does not depend on them.
 
-    python benchmarks/step.py [--threads N] [--steps N] [--model NAME] [--profile]
+    python benchmarks/step.py [--threads N] [--steps N] [--model NAME] [--keep-freed] [--profile]
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
+from study import memory
 from study.config import TrialConfig
 from study.data import Dataset
 from study.models import network
@@ -98,9 +99,12 @@ def main() -> None:
     words.add_argument("--threads", type=int, default=torch.get_num_threads())
     words.add_argument("--steps", type=int, default=10, help="steps per round and kind")
     words.add_argument("--model", default="cnn", help="cnn (the baseline), resnet18, ...")
+    words.add_argument("--keep-freed", action="store_true", help="freed memory, as trials of `study` do")
     words.add_argument("--profile", action="store_true", help="show where the time goes, instead")
     given = words.parse_args()
     torch.set_num_threads(given.threads)
+    if given.keep_freed:
+        memory.keep_freed()
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (6000, 1, 28, 28), np.uint8)
     labels = generator.integers(0, 10, 6000)

@@ -22,6 +22,7 @@ import time
 import numpy as np
 import torch
 
+from study import memory
 from study.config import TrialConfig
 from study.data import Dataset
 from study.training import Training
@@ -35,6 +36,7 @@ IMAGES = 60_000
 def inside(width: int, threads: int, model: str, precision: str, seconds: float) -> None:
     """One process: print images a second, begun at a line on stdin."""
     torch.set_num_threads(threads)
+    memory.keep_freed()
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (6000, 1, 28, 28), np.uint8)
     labels = generator.integers(0, 10, 6000)

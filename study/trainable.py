@@ -16,7 +16,7 @@ import torch
 from filelock import FileLock
 from ray import tune
 
-from study import models, outcome
+from study import memory, models, outcome
 from study.config import StudyError
 from study.cost import Cost
 from study.data import Dataset
@@ -61,6 +61,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         trial_timeout: float | None,
     ) -> None:
         """Called by Tune in a new process, with the parameters that the runner bound."""
+        memory.keep_freed()
         self._trials = trials
         self._costs = costs
         self._datasets = datasets

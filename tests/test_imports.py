@@ -20,6 +20,7 @@ LAYERS = [
         "plugins",
         "files",
         "limits",
+        "memory",
         "stops",
         "workspace",
         "cluster_token",
