@@ -37,7 +37,10 @@ def limits(folder: Path, seconds: float) -> dict[str, Any]:
 
 
 def row(way: Way, folder: Path, seeds: int, limit: dict[str, Any]) -> dict[str, Any]:
-    """One measurement. `of_...` is the rate while training over that of torch.mm on the same cores."""
+    """One measurement. `of_...` is the rate while training over that of torch.mm on the same cores.
+
+    `training_seconds_of_cores` is what the wall time would be if all cores trained all the time.
+    """
     measured, trials = way.measured(folder, seeds)
     flops = sum(limit["flops"][f"{trial['width']:g}"] for trial in trials)
     core_seconds = sum(trial["seconds"] * trial["threads"] for trial in trials)
@@ -53,6 +56,7 @@ def row(way: Way, folder: Path, seeds: int, limit: dict[str, Any]) -> dict[str, 
         "trials": len(trials),
         "wall_seconds": measured.seconds,
         "images_per_second": images_in(folder) * len(trials) / measured.seconds,
+        "training_seconds_of_cores": core_seconds / CORES,
         "cpu_seconds": measured.cpu_seconds,
         "peak_mb": measured.peak_bytes / 2**20,
         "of_mm_as_in_training": flops / core_seconds * CORES / rates["as in training"],

@@ -19,7 +19,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from analysis import load
+from study.store import TrialStore
 
 SEARCH_SPACES = Path(__file__).parents[1] / "search_spaces"
 REPORT = [str(path) for path in sorted(SEARCH_SPACES.glob("*.py")) if path.stem != "optimizers_tuned"]
@@ -46,19 +46,21 @@ def main() -> None:
         began = time.time()
         wall = timed(*tune, "--storage", folder)
         again = timed(*tune, "--storage", folder)
-        trials = load(folder).trials
+        store = TrialStore(folder)
+        trials = [store.result(key)["provenance"] for key in store.states().finished]
         hundred = [*REPORT, "--seeds", "100", "--dataset", "digits", "--storage", folder]
         planning = timed("tune", *hundred, "--dry-run")
         costing = timed("plan", *hundred)
     slots = len(os.sched_getaffinity(0))
-    training = float(trials.training_seconds.sum()) / slots
-    start_up = min(datetime.fromisoformat(text).timestamp() for text in trials.started) - began
+    training = sum(trial["training_seconds"] * trial["threads"] for trial in trials) / slots
+    start_up = min(datetime.fromisoformat(trial["started"]).timestamp() for trial in trials) - began
     helped = statistics.median(timed("--help") for _ in range(5))
     print(f"{len(trials)} trials on {slots} slots, {given.dataset}, {given.precision}")
     print(f"wall                              {wall:8.1f} s")
     print(f"  until the first trial starts    {start_up:8.1f} s")
-    print(f"  sum of training / slots         {training:8.1f} s")
-    print(f"(wall - start) / (sum / slots)    {(wall - start_up) / training:8.2f}")
+    print(f"  training / slots                {training:8.1f} s")
+    print(f"(wall - start) / (training / slots) {(wall - start_up) / training:6.2f}")
+    print(f"wall - 1.05 x training / slots    {wall - 1.05 * training:8.1f} s")
     print(f"the same command again            {again:8.1f} s")
     print(f"planning 12 studies x 100 seeds   {planning:8.1f} s")
     print(f"  with every arm's FLOPs          {costing:8.1f} s")
