@@ -188,4 +188,4 @@ elif SPEC:
     os.unlink = around("remove", os.unlink, lambda path, **_: pathlib.PurePath(path).name)
     if ":" in SPEC["point"]:
         strike = functools.partial(around, SPEC["point"], name=lambda *_: "")
-        sys.meta_path.insert(0, CallPatcher(SPEC["point"], lambda method: strike(method)))
+        sys.meta_path.insert(0, CallPatcher(SPEC["point"], strike))
