@@ -122,9 +122,9 @@ class Scene:
         found: dict[str, list[tuple[float, float]]] = {}
         for path in sorted((self.folder / "attempts").iterdir()):
             key, _, begun = path.name.partition("-")
-            if int(begun) / 1e9 > since:
-                began_with, ended_with = map(float, path.read_text().split())
-                found.setdefault(key, []).append((began_with, ended_with))
+            noted = path.read_text().split()
+            if noted and int(begun) / 1e9 > since:  # not killed before it could say with what it begins
+                found.setdefault(key, []).append((float(noted[0]), float(noted[1])))
         return found
 
     def lost(self) -> list[float]:
