@@ -2,7 +2,7 @@
 # make report  the report of ./results, into ./report
 # make test    everything: lint, types, tests
 # make test-cluster  of the tests those of clusters: machines in namespaces, killed, cut off, brought up again (root)
-# make chaos   break real runs hundreds of times, files fifty thousand times, and say what held (hours);
+# make chaos   break real runs hundreds of times, files fifty thousand times, and say what held (1.5 hours);
 #              CHAOS='--seed 1' draws other faults, '--faults 108 --rounds 1' fewer
 # make bench   study side by side with Ray Tune, Optuna and a plain script, into build/bench; BENCH=--quick for a
 #              first look; then the whole report, the speed of a step, the cost of a study besides it, of loading
