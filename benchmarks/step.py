@@ -4,7 +4,7 @@ Plain: torchvision's DataLoader with ToTensor, ReLU then pool, contiguous tensor
 in float32 and bfloat16. All take turns in one process with the same threads, since machines drift; what
 counts are the ratios. Images are random: speed does not depend on them.
 
-    python benchmarks/step.py [--threads N] [--steps N] [--model NAME] [--keep-freed] [--profile]
+    python benchmarks/step.py [--threads N] [--steps N] [--model NAME] [--width N] [--keep-freed] [--profile]
 """
 
 from __future__ import annotations
@@ -63,12 +63,12 @@ def plain(dataset: Dataset, model: nn.Module) -> Callable[[], object]:
     return step
 
 
-def plain_cnn() -> nn.Module:
-    """The report's baseline as it is usually written: ReLU, then pool."""
+def plain_cnn(width: int) -> nn.Module:
+    """The report's network as it is usually written: ReLU, then pool."""
     return nn.Sequential(
-        nn.Conv2d(1, 50, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(50, 100, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(4900, 10),
+        nn.Conv2d(1, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(width, 2 * width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(98 * width, 10),
     )  # fmt: skip
 
 
@@ -99,6 +99,7 @@ def main() -> None:
     words.add_argument("--threads", type=int, default=torch.get_num_threads())
     words.add_argument("--steps", type=int, default=10, help="steps per round and kind")
     words.add_argument("--model", default="cnn", help="cnn (the baseline), resnet18, ...")
+    words.add_argument("--width", type=int, default=50, help="of the CNN; the baseline's is 50")
     words.add_argument("--keep-freed", action="store_true", help="freed memory, as trials of `study` do")
     words.add_argument("--profile", action="store_true", help="show where the time goes, instead")
     given = words.parse_args()
@@ -110,8 +111,8 @@ def main() -> None:
     labels = generator.integers(0, 10, 6000)
     dataset = Dataset("random", images, labels, images[:10], labels[:10])
 
-    config = TrialConfig(model=given.model, epochs=10**6)
-    usual = plain_cnn() if given.model == "cnn" else network(given.model)(config)
+    config = TrialConfig(model=given.model, width=given.width, epochs=10**6)
+    usual = plain_cnn(given.width) if given.model == "cnn" else network(given.model)(config)
     kinds: dict[str, Callable[[], object]] = {"plain float32": plain(dataset, usual)}
     for precision in ("float32", "bfloat16"):
         training = Training(config.model_copy(update={"precision": precision}), dataset)
