@@ -1,7 +1,7 @@
 """The network-width study under `study` and under what people use today: the same work, side by side.
 
-    python benchmarks/compare.py            # all 60,000 images, three repetitions, 80 minutes on 2 cores
-    python benchmarks/compare.py --quick    # 6,000 images, one repetition, 12 minutes
+    python benchmarks/compare.py            # all 60,000 images, three repetitions; one took 33 minutes
+    python benchmarks/compare.py --quick    # 6,000 images, one repetition
 
 First each peer's best settings are found with few images. Then everything takes turns, since machines drift,
 together with torch.mm, whose rate is the limit. Writes peers.csv and peers.png.
