@@ -14,6 +14,16 @@ def seed_of(*purpose: object) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
+def seed_torch(seed: int, device: torch.device) -> None:
+    """What torch.manual_seed does, on the CPU and this device alone.
+
+    For every kind of device that torch knows it takes about 75 us, and before each step.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+
+
 def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
     """The permutation of n training images in an epoch, int64 [n]; the same for every arm of a seed."""
     generator = torch.Generator().manual_seed(seed_of(seed, "order", epoch))

@@ -20,7 +20,7 @@ from study import models, recipe
 from study.config import TrialConfig
 from study.data import Dataset
 from study.plugins import is_plugin
-from study.random_streams import epoch_order, seed_of, validation_split
+from study.random_streams import epoch_order, seed_of, seed_torch, validation_split
 from study.step_graph import StepGraphs
 
 EVALUATION_BATCH = 1000
@@ -67,7 +67,7 @@ class Training:
         self._test_images = _on(self.device, dataset.test_images)
         self._test_labels = _on(self.device, dataset.test_labels)
 
-        torch.manual_seed(seed_of(config.seed, "initialisation"))
+        seed_torch(seed_of(config.seed, "initialisation"), self.device)
         built = (network or models.network(config.model))(config)
         self.model = built.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = recipe.optimizer(config, self.model)
@@ -117,7 +117,7 @@ class Training:
         numbers = torch.empty(steps, 2, device=self.device)  # loss and count of hits
         self.model.train()
         for i, batch in enumerate(batches):
-            torch.manual_seed(seed_of(self.config.seed, "step", self.iteration + i))
+            seed_torch(seed_of(self.config.seed, "step", self.iteration + i), self.device)
             self._graphs.call(self._step, batch, numbers[i])
         at_end = first + steps == self.iterations_per_epoch
         evaluated = self._evaluate() if at_end else {}
