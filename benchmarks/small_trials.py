@@ -80,8 +80,11 @@ def _watch(pid: int, memory: dict[str, list[tuple[float, float]]], over: threadi
 
 
 def growth(samples: list[tuple[float, float]], trials_per_second: float) -> float:
-    """MB per 1,000 trials: the slope of a line through the second half of the samples."""
-    when, megabytes = np.array(samples[len(samples) // 2 :]).T
+    """MB per 1,000 trials: the slope of a line through the samples, which are from when trials run.
+
+    The first tenth is left out: in it each process still brings what it needs for its first trials.
+    """
+    when, megabytes = np.array(samples[len(samples) // 10 :]).T
     return float(np.polyfit(when - when[0], megabytes, 1)[0] / trials_per_second * 1000)
 
 
@@ -91,16 +94,19 @@ def under_study(folder: Path, trials: int) -> tuple[float, float]:
     words = [str(folder / "small.py"), "--seeds", str(trials // ARMS), "--storage", str(folder / "results")]
     began, ended, memory = timed([sys.executable, "-m", "study", "tune", *words])
     rows = load(folder / "results").trials
-    start = min(datetime.fromisoformat(text).timestamp() for text in rows.started)
+    starts = [datetime.fromisoformat(text).timestamp() for text in rows.started]
+    start = min(starts)
     print(f"study: {len(rows)} trials in {ended - began:.1f} s, {start - began:.1f} s until the first starts")
     files = [len(list(of.iterdir())) for of in (folder / "results" / "trials").iterdir()]
     print(f"  files per trial: at most {max(files)}")
-    for name, samples in memory.items():
+    for name, whole in memory.items():
+        samples = [of for of in whole if start < of[0] < max(starts)]  # until the figure is drawn
         if len(samples) > 20:
             grown = growth(samples, len(rows) / (ended - start))
-            print(
-                f"  {name}: {max(of for _, of in samples):.0f} MB at most, {grown:+.1f} MB per 1,000 trials"
-            )
+            most = max(of for _, of in whole)
+            print(f"  {name}: {most:.0f} MB at most, {grown:+.1f} MB per 1,000 trials")
+            tenths = [samples[(len(samples) - 1) * of // 10][1] for of in range(11)]
+            print("    at each tenth of the run: " + ", ".join(f"{of:.0f}" for of in tenths))
     return _told(len(rows), ended - start, float(rows.training_seconds.mean()))
 
 
