@@ -21,8 +21,9 @@ def test_without_a_gpu_a_trial_gets_one_core() -> None:
     ("width", "batch_size", "nodes", "cpus"),
     [
         (100, 128, [LAPTOP], 2),
-        (50, 128, [LAPTOP], 1),
-        (50, 512, [LAPTOP], 2),
+        (50, 128, [LAPTOP], 2),
+        (25, 128, [LAPTOP], 1),
+        (25, 512, [LAPTOP], 2),
         (100, 128, [Node(1, 0)], 1),
         (100, 128, [LAPTOP, Node(1, 0)], 1),
         (100, 128, [LAPTOP, Node(0, 0)], 2),  # a head without trials
