@@ -146,6 +146,7 @@ def tune(
 
     from study import api, show, show_results
     from study.config import StudyError
+    from study.cost import Cost
     from study.files import StorageError
     from study.resources import decide, this_machine
     from study.runner import Options
@@ -156,7 +157,7 @@ def tune(
         raise StudyError(f"--scheduler {scheduler}: the only one is asha")
     if address is None and (cpus_per_trial, gpus_per_trial) != (None, "auto"):
         # What this machine does not have is said before anything is started.
-        decide(cpus_per_trial, gpus(gpus_per_trial), [this_machine()], flops=0)
+        decide(cpus_per_trial, gpus(gpus_per_trial), [this_machine()], Cost(0, 0, 0))
     options = Options(
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus(gpus_per_trial),

@@ -14,10 +14,11 @@ from study.data import CLASSES
 
 @dataclass(frozen=True)
 class Cost:
-    """Trainable parameters, and floating-point operations of one image's forward pass."""
+    """Trainable parameters, floating-point operations of an image's forward pass, layers with weights."""
 
     parameters: int
     flops: int
+    layers: int
 
 
 def cost(config: TrialConfig) -> Cost:
@@ -45,12 +46,11 @@ def _of_cnn(config: TrialConfig) -> Cost:
     for wider in [config.fc_width] * (config.fc_layers - 1) + [CLASSES]:
         weights, biases, flops = weights + features * wider, biases + wider, flops + 2 * features * wider
         features = wider
-    return Cost(weights + biases, flops)
+    return Cost(weights + biases, flops, config.conv_layers + config.fc_layers)
 
 
 @functools.lru_cache(maxsize=4096)
 def _counted(config: TrialConfig) -> Cost:
     from study import models
 
-    parameters, flops = models.count(config)
-    return Cost(parameters, flops)
+    return Cost(*models.count(config))

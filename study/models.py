@@ -66,8 +66,8 @@ def network(name: str) -> Network:
     return CNN if name == "cnn" else resnet
 
 
-def count(config: TrialConfig) -> tuple[int, int]:
-    """Trainable parameters of the config's network, and FLOPs of one image's forward pass.
+def count(config: TrialConfig) -> tuple[int, int, int]:
+    """The fields of a Cost of the config's network.
 
     Counted without computing, on torch's meta device, where it is one of ours.
     Raises StudyError where a user's own network can't be built or gives another shape than [N, 10].
@@ -78,7 +78,7 @@ def count(config: TrialConfig) -> tuple[int, int]:
         return _counted(network(config.model)(config))[0]
 
 
-def _plugin_count(config: TrialConfig) -> tuple[int, int]:
+def _plugin_count(config: TrialConfig) -> tuple[int, int, int]:
     try:
         counted, shape = _counted(network(config.model)(config))
     except StudyError:
@@ -96,7 +96,7 @@ def _plugin_count(config: TrialConfig) -> tuple[int, int]:
     return counted
 
 
-def _counted(model: nn.Module) -> tuple[tuple[int, int], tuple[int, ...]]:
+def _counted(model: nn.Module) -> tuple[tuple[int, int, int], tuple[int, ...]]:
     """What `count` gives, and the shape of the logits of two images."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"it returned a {type(model).__name__} instead of an nn.Module")
@@ -104,4 +104,5 @@ def _counted(model: nn.Module) -> tuple[tuple[int, int], tuple[int, ...]]:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         logits = model(torch.zeros(2, 1, IMAGE_SIZE, IMAGE_SIZE))
     parameters = sum(weights.numel() for weights in model.parameters() if weights.requires_grad)
-    return (parameters, counter.get_total_flops() // 2), tuple(logits.shape)
+    layers = sum(weights.dim() > 1 for weights in model.parameters())
+    return (parameters, counter.get_total_flops() // 2, layers), tuple(logits.shape)

@@ -46,7 +46,7 @@ def shares(
             cpus_per_trial,
             gpus_per_trial,
             nodes,
-            prepared.costs[trial.key].flops,
+            prepared.costs[trial.key],
             found.get(shape(trial.config), ()),
             trial.config.batch_size,
         )

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from study.config import StudyError
+from study.cost import Cost
 
 # Per image, forward. The report's CNNs and ResNet-18 are below it, at most 72 million; ResNet-34 is above.
 LARGE_NETWORK_FLOPS = 100_000_000
-# Of a step of training. From there on two threads train nearly as many images as two trials of one thread do
-# (CNN of width 50: 0.95, 100: 0.98, ResNet-18: 0.92); in smaller steps they wait more for each other
-# (benchmarks/threads.py). More than two were not measured.
-TWO_THREADS_FLOPS = 5e9
+# Of a layer in a step of training, on average. From there on two threads train nearly as many images as two
+# trials of one thread do (CNN of width 50: 0.95, 100: 0.98); in smaller layers they wait more for each other
+# (width 25: 0.93, 12: 0.86, ResNet-18 and 50: 0.92; benchmarks/threads.py). More than two were not measured.
+TWO_THREADS_FLOPS = 2e9
 # The device files of NVIDIA's driver, of NVIDIA's under WSL, and of AMD's.
 GPU_DRIVERS = ("nvidiactl", "dxg", "kfd")
 
@@ -100,25 +101,26 @@ def decide(
     cpus_per_trial: float | None,
     gpus_per_trial: float | None,
     nodes: Sequence[Node],
-    flops: int,
+    cost: Cost,
     loads: Sequence[Load] = (),
     batch_size: int = 1,
 ) -> Resources:
-    """The share of a trial whose network takes `flops` per image, forward. None is automatic.
+    """The share of a trial whose network has this cost. None is automatic.
 
     That is one core and, where there is a GPU, the part of it that the trial's loads, as measured on the
     kinds of GPU that may run it, allow on each of them; a rule of thumb where nothing was measured. On
-    nodes without a GPU two cores, where a step is large and all of them have two. The trial alone decides,
+    nodes without a GPU two cores, where layers are large and all of them have two. The trial alone decides,
     not what else is to be trained: a result's last bits depend on its threads.
 
     Raises StudyError where no node could ever run such a trial, which Ray would wait for for ever.
     """
     check_asked(cpus_per_trial, gpus_per_trial)
     if gpus_per_trial is None:
-        gpus_per_trial = _automatic(cpus_per_trial or 1, nodes, loads or [_rule_of_thumb(flops)])
+        gpus_per_trial = _automatic(cpus_per_trial or 1, nodes, loads or [_rule_of_thumb(cost.flops)])
     if cpus_per_trial is None:
         # Forward, and backward for weights and for inputs.
-        large = not gpus_per_trial and 3 * flops * batch_size >= TWO_THREADS_FLOPS
+        of_layer = 3 * cost.flops * batch_size / max(1, cost.layers)
+        large = not gpus_per_trial and of_layer >= TWO_THREADS_FLOPS
         cpus_per_trial = 2 if large and min((n.cpus for n in nodes if n.cpus), default=0) >= 2 else 1
     asked = Resources(cpus_per_trial, gpus_per_trial)
     if not asked.concurrent_on(nodes):

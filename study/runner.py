@@ -91,7 +91,7 @@ def preview(
         decide = partial(resources.decide, options.cpus_per_trial, options.gpus_per_trial, [here])
         costs = {key: cost(trial.config) for key, trial in plan.trials.items()}
         batches = {key: trial.config.batch_size for key, trial in plan.trials.items()}
-        shares = {key: decide(of.flops, batch_size=batches[key]) for key, of in costs.items()}
+        shares = {key: decide(of, batch_size=batches[key]) for key, of in costs.items()}
         return costs, shares, [here]
     with workspace() as folder, ray_session(options.address, folder) as nodes:
         prepared = prepare(replace(plan, stored=set(), stopped=set()), data_folder)

@@ -45,7 +45,7 @@ def test_the_baselines_cost_is_that_of_its_layers() -> None:
 def test_the_cost_of_any_cnn_is_what_torch_counts(fields: dict[str, Any]) -> None:
     config = TrialConfig(**fields)
     counted = cost(config)
-    assert (counted.parameters, counted.flops) == models.count(config)
+    assert (counted.parameters, counted.flops, counted.layers) == models.count(config)
 
 
 def test_pool_then_relu_is_relu_then_pool() -> None:

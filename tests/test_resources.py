@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from study import StudyError, TrialConfig
@@ -9,7 +11,7 @@ from study.cost import cost
 from study.resources import Load, Node, Resources, decide, share_for
 
 LAPTOP, GPU_NODE = Node(4, 0), Node(16, 2)
-CNN, RESNET = (cost(TrialConfig(model=model)).flops for model in ("cnn", "resnet101"))
+CNN, RESNET = (cost(TrialConfig(model=model)) for model in ("cnn", "resnet101"))
 
 
 def test_without_a_gpu_a_trial_gets_one_core() -> None:
@@ -18,24 +20,25 @@ def test_without_a_gpu_a_trial_gets_one_core() -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "batch_size", "nodes", "cpus"),
+    ("network", "batch_size", "nodes", "cpus"),
     [
-        (100, 128, [LAPTOP], 2),
-        (50, 128, [LAPTOP], 2),
-        (25, 128, [LAPTOP], 1),
-        (25, 512, [LAPTOP], 2),
-        (100, 128, [Node(1, 0)], 1),
-        (100, 128, [LAPTOP, Node(1, 0)], 1),
-        (100, 128, [LAPTOP, Node(0, 0)], 2),  # a head without trials
-        (100, 128, [GPU_NODE], 1),
+        ({"width": 100}, 128, [LAPTOP], 2),
+        ({"width": 50}, 128, [LAPTOP], 2),
+        ({"width": 25}, 128, [LAPTOP], 1),
+        ({"width": 25}, 512, [LAPTOP], 2),
+        ({"model": "resnet18"}, 128, [LAPTOP], 1),  # many small layers
+        ({"width": 100}, 128, [Node(1, 0)], 1),
+        ({"width": 100}, 128, [LAPTOP, Node(1, 0)], 1),
+        ({"width": 100}, 128, [LAPTOP, Node(0, 0)], 2),  # a head without trials
+        ({"width": 100}, 128, [GPU_NODE], 1),
     ],
 )
-def test_without_a_gpu_a_trial_of_large_steps_gets_two_cores(
-    width: int, batch_size: int, nodes: list[Node], cpus: float
+def test_without_a_gpu_a_trial_of_large_layers_gets_two_cores(
+    network: dict[str, Any], batch_size: int, nodes: list[Node], cpus: float
 ) -> None:
-    flops = cost(TrialConfig(width=width)).flops
-    assert decide(None, None, nodes, flops, batch_size=batch_size).cpus == cpus
-    assert decide(1, None, nodes, flops, batch_size=batch_size).cpus == 1
+    of = cost(TrialConfig.model_validate(network))
+    assert decide(None, None, nodes, of, batch_size=batch_size).cpus == cpus
+    assert decide(1, None, nodes, of, batch_size=batch_size).cpus == 1
 
 
 def test_a_large_network_gets_more_of_a_gpu_than_a_small_one() -> None:
