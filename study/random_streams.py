@@ -20,8 +20,8 @@ def seed_torch(seed: int, device: torch.device) -> None:
     For every kind of device that torch knows it takes about 75 us, and before each step.
     """
     torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
