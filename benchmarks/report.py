@@ -60,6 +60,13 @@ def main() -> None:
         of: dict[str, float] = results[key]["provenance"]
         return of["training_seconds"] * of["threads"]
 
+    def of_networks(resnet: bool) -> str:
+        """Seconds of cores that all arms with such networks take in both tools, and the ratio."""
+        kind = [key for key in keys if results[key]["config"]["model"].startswith("resnet") == resnet]
+        in_study = sum(map(core_seconds, kind))
+        in_loop = sum(of["seconds"] * CORES for of in loop if of["model"].startswith("resnet") == resnet)
+        return f"{in_study:8.1f} s in study, {in_loop:8.1f} s in the loop, ratio {in_loop / in_study:.2f}"
+
     shared = sum(map(core_seconds, keys)) / sum(map(core_seconds, results))
     ratio = of_loop.seconds / of_study.seconds
     accuracies = {
@@ -70,6 +77,9 @@ def main() -> None:
     print(f"study            {of_study.seconds:8.1f} s   {len(results)} trials for {len(keys)} arms")
     print(f"a plain loop     {of_loop.seconds:8.1f} s   {len(loop)} trainings")
     print(f"ratio            {ratio:8.2f}     sharing trials {shared:.2f}, all else {ratio / shared:.2f}")
+    print("core-seconds of training all arms, none shared, evaluation included:")
+    print(f"  CNNs           {of_networks(resnet=False)}")
+    print(f"  ResNets        {of_networks(resnet=True)}")
     for tool, of in accuracies.items():
         print(f"mean accuracy    {statistics.mean(of):8.3f}     {tool}")
 

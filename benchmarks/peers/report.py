@@ -62,5 +62,5 @@ if __name__ == "__main__":
         for arm in study.expand():
             (config,) = study.configs(arm, 1, precision=todo["precision"])
             result = train(config, str(todo["data"]), int(todo["workers"]))
-            results.append({"study": study.name, "arm": arm.label, **result})
+            results.append({"study": study.name, "arm": arm.label, "model": config.model, **result})
     print(json.dumps(results))
