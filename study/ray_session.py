@@ -33,6 +33,11 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
+# What Ray starts with a cluster of its own and a run has no use for: the dashboard's server, which it starts
+# without a dashboard too and waits for; the autoscaler, which takes a second to be stopped; a reader of the
+# workers' logs.
+UNUSED = ("start_api_server", "start_monitor", "start_log_monitor")
+
 
 @contextlib.contextmanager
 def ray_session(address: str | None, folder: Path) -> Iterator[list[Node]]:
@@ -61,11 +66,13 @@ def ray_session(address: str | None, folder: Path) -> Iterator[list[Node]]:
 
 def _start(address: str | None, folder: Path) -> None:
     import ray
+    from ray._private import node, utils
 
     if address is not None:
         _check_that_something_answers(address)
     try:
-        with _own_sigterm():
+        # Ray would take SIGTERM as it starts: its SystemExit within a fork's hooks would hang us.
+        with _without(utils, "set_sigterm_handler"), _without(node.Node, *UNUSED):
             ray.init(
                 address=address or "local",
                 include_dashboard=False if address is None else None,
@@ -80,16 +87,16 @@ def _start(address: str | None, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _own_sigterm() -> Iterator[None]:
-    """Keep Ray from taking SIGTERM as it starts: its SystemExit within a fork's hooks would hang us."""
-    from ray._private import utils
-
-    of_ray = utils.set_sigterm_handler
-    utils.set_sigterm_handler = lambda handler: None
+def _without(owner: Any, *names: str) -> Iterator[None]:
+    """These functions of Ray's do nothing meanwhile, where this version has them."""
+    kept = {name: getattr(owner, name) for name in names if hasattr(owner, name)}
+    for name in kept:
+        setattr(owner, name, lambda *args, **words: None)
     try:
         yield
     finally:
-        utils.set_sigterm_handler = of_ray
+        for name, function in kept.items():
+            setattr(owner, name, function)
 
 
 def alive_nodes() -> list[Node]:
