@@ -21,11 +21,11 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
+from torchvision.models import get_model
 
 from study import memory
 from study.config import TrialConfig
 from study.data import Dataset
-from study.models import network
 from study.training import Training
 
 BATCH = 128
@@ -63,8 +63,12 @@ def plain(dataset: Dataset, model: nn.Module) -> Callable[[], object]:
     return step
 
 
-def plain_cnn(width: int) -> nn.Module:
-    """The report's network as it is usually written: ReLU, then pool."""
+def usual(model: str, width: int) -> nn.Module:
+    """The report's network as it is usually written: a CNN has ReLU, then pool; a ResNet is torchvision's."""
+    if model != "cnn":
+        resnet: nn.Module = get_model(model, num_classes=10)
+        resnet.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
+        return resnet
     return nn.Sequential(
         nn.Conv2d(1, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(width, 2 * width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
@@ -112,8 +116,9 @@ def main() -> None:
     dataset = Dataset("random", images, labels, images[:10], labels[:10])
 
     config = TrialConfig(model=given.model, width=given.width, epochs=10**6)
-    usual = plain_cnn(given.width) if given.model == "cnn" else network(given.model)(config)
-    kinds: dict[str, Callable[[], object]] = {"plain float32": plain(dataset, usual)}
+    kinds: dict[str, Callable[[], object]] = {
+        "plain float32": plain(dataset, usual(given.model, given.width))
+    }
     for precision in ("float32", "bfloat16"):
         training = Training(config.model_copy(update={"precision": precision}), dataset)
         kinds[f"study {precision}"] = lambda training=training: training.run(1)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from study.config import IMAGE_SIZE, StudyError, TrialConfig
+from study.convolution import Convolution
 from study.data import CLASSES
 from study.plugins import is_plugin, resolve
 
@@ -56,6 +57,9 @@ def resnet(config: TrialConfig) -> nn.Module:
 
     model: nn.Module = get_model(config.model, weights=None, num_classes=CLASSES)
     model.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.__class__ = Convolution  # torchvision takes no class for its convolutions
     return model
 
 

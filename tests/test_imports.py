@@ -25,6 +25,7 @@ LAYERS = [
         "workspace",
         "cluster_token",
         "step_graph",
+        "convolution",
         "random_streams",
     },
     {"records"},
@@ -50,7 +51,7 @@ LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in mod
 KNOW_RAY = {"trainable", "follower", "runner", "ray_session", "plugins", "reach", "probe", "job_server"}
 KNOW_TORCH = {"data", "models", "recipe", "training", "trainable", "resources", "provenance", "probe"}
 KNOW_RAY |= {"cluster_file"}
-KNOW_TORCH |= {"step_graph", "random_streams"}
+KNOW_TORCH |= {"step_graph", "random_streams", "convolution"}
 
 
 def imported(path: Path) -> set[str]:

@@ -10,9 +10,11 @@ from typing import Any, get_args
 import pytest
 import torch
 from torch import nn
+from torchvision.models import get_model
 
 from study import StudyError, TrialConfig, load, models
 from study.config import ModelName
+from study.convolution import Convolution
 from study.cost import cost
 from study.data import Dataset
 from study.plugins import resolve, source_sha256
@@ -69,6 +71,41 @@ def test_dropout_acts_between_linear_layers_only_while_training() -> None:
     assert torch.equal(network(images), network(images))
     network.train()
     assert not torch.equal(network(images), network(images))
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "pixels"),
+    [
+        (1, 1, 1, 1),
+        (1, 3, 1, 1),
+        (2, 1, 2, 1),
+        (2, 3, 2, 1),
+        (2, 3, 1, 2),
+        (3, 5, 1, 3),
+        (5, 5, 7, 1),
+        (4, 3, 1, 4),
+    ],
+)
+def test_a_small_convolution_is_a_convolution(size: int, kernel: int, stride: int, pixels: int) -> None:
+    ours = Convolution(3, 4, kernel, stride, kernel // 2).double()
+    images = torch.rand(6, 3, size, size, dtype=torch.float64, requires_grad=True)
+    theirs = nn.functional.conv2d(images, ours.weight, ours.bias, stride, kernel // 2)
+    given = ours(images)
+    assert given.shape == (6, 4, pixels, pixels)
+    torch.testing.assert_close(given, theirs)
+    to = (images, ours.weight, ours.bias)
+    slopes = [torch.autograd.grad(pixels.square().sum(), to) for pixels in (given, theirs)]
+    torch.testing.assert_close(*slopes)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_a_resnet_is_torchvisions(name: str) -> None:
+    ours = models.network(name)(TrialConfig(model=name)).double()
+    theirs = get_model(name, num_classes=10)
+    theirs.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
+    theirs.double().load_state_dict(ours.state_dict())
+    images = torch.rand(4, 1, 28, 28, dtype=torch.float64)
+    torch.testing.assert_close(ours(images), theirs(images))
 
 
 def test_a_resnet_trains_and_resumes_to_the_same_bits(digits: Dataset) -> None:

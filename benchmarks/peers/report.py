@@ -12,14 +12,25 @@ from pathlib import Path
 
 import torch
 from mnist import arguments, work
+from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
+from torchvision.models import get_model
 
 from study import load, recipe
 from study.config import TrialConfig
-from study.models import network
+from study.models import CNN
 
 STUDIES = Path(__file__).parents[2] / "search_spaces"
+
+
+def network(config: TrialConfig) -> nn.Module:
+    """The CNN, which pools before ReLU as Ray's example does, or torchvision's ResNet."""
+    if config.model == "cnn":
+        return CNN(config)
+    model: nn.Module = get_model(config.model, num_classes=10)
+    model.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
+    return model
 
 
 def train(config: TrialConfig, data: str, workers: int) -> dict[str, float]:
@@ -31,7 +42,7 @@ def train(config: TrialConfig, data: str, workers: int) -> dict[str, float]:
     test_set = datasets.MNIST(data, train=False, transform=to_tensor)
     train_loader = DataLoader(train_set, config.batch_size, shuffle=True, num_workers=workers)
     test_loader = DataLoader(test_set, 1000, num_workers=workers)
-    model = network(config.model)(config)
+    model = network(config)
     optimizer = recipe.optimizer(config, model)
     loss_function = recipe.loss(config, train_set.targets.numpy())
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16")
