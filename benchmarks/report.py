@@ -67,7 +67,8 @@ def main() -> None:
         in_loop = sum(of["seconds"] * CORES for of in loop if of["model"].startswith("resnet") == resnet)
         return f"{in_study:8.1f} s in study, {in_loop:8.1f} s in the loop, ratio {in_loop / in_study:.2f}"
 
-    shared = sum(map(core_seconds, keys)) / sum(map(core_seconds, results))
+    training = sum(map(core_seconds, results))
+    shared = sum(map(core_seconds, keys)) / training
     ratio = of_loop.seconds / of_study.seconds
     accuracies = {
         "study": [results[key]["metrics"][-1]["test_accuracy"] for key in keys if results[key]["metrics"]],
@@ -75,6 +76,7 @@ def main() -> None:
     }
     print(f"{given.images:,} images, {CORES} cores; study in {given.precision}, the loop in float32")
     print(f"study            {of_study.seconds:8.1f} s   {len(results)} trials for {len(keys)} arms")
+    print(f"of it training   {training / CORES:8.1f} s   on all cores")
     print(f"a plain loop     {of_loop.seconds:8.1f} s   {len(loop)} trainings")
     print(f"ratio            {ratio:8.2f}     sharing trials {shared:.2f}, all else {ratio / shared:.2f}")
     print("core-seconds of training all arms, none shared, evaluation included:")
