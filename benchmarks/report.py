@@ -14,6 +14,8 @@ import json
 import statistics
 import sys
 import tempfile
+import time
+from datetime import datetime
 from pathlib import Path
 
 from processes import run
@@ -48,6 +50,7 @@ def main() -> None:
             "--data-dir",
             str(folder),
         ]
+        began = time.time()
         of_study = run([sys.executable, "-m", "study", "tune", *map(str, STUDIES), *ours], **ENVIRONMENT)
         store = TrialStore(storage)
         keys = [key for name in store.studies() for key in keys_of(store.study(name))]
@@ -67,6 +70,11 @@ def main() -> None:
         in_loop = sum(of["seconds"] * CORES for of in loop if of["model"].startswith("resnet") == resnet)
         return f"{in_study:8.1f} s in study, {in_loop:8.1f} s in the loop, ratio {in_loop / in_study:.2f}"
 
+    def moments(what: str) -> list[float]:
+        of_trials = (result["provenance"][what] for result in results.values())
+        return [datetime.fromisoformat(moment).timestamp() - began for moment in of_trials]
+
+    start, end = min(moments("started")), of_study.seconds - max(moments("ended"))
     training = sum(map(core_seconds, results))
     shared = sum(map(core_seconds, keys)) / training
     ratio = of_loop.seconds / of_study.seconds
@@ -76,7 +84,8 @@ def main() -> None:
     }
     print(f"{given.images:,} images, {CORES} cores; study in {given.precision}, the loop in float32")
     print(f"study            {of_study.seconds:8.1f} s   {len(results)} trials for {len(keys)} arms")
-    print(f"of it training   {training / CORES:8.1f} s   on all cores")
+    print(f"  training       {training / CORES:8.1f} s   on all cores")
+    print(f"  start and end  {start:8.1f} s   and {end:.1f} s")
     print(f"a plain loop     {of_loop.seconds:8.1f} s   {len(loop)} trainings")
     print(f"ratio            {ratio:8.2f}     sharing trials {shared:.2f}, all else {ratio / shared:.2f}")
     print("core-seconds of training all arms, none shared, evaluation included:")
