@@ -61,7 +61,7 @@ def test_every_tool_trains_the_same_arms_on_the_same_images(tmp_path: Path, smal
     assert accuracies.shape == (4, 4)
     # 8 steps teach little, but more than nothing: chance is 0.1.
     assert (accuracies.max(axis="columns") > 0.25).all()
-    assert (table[["cpu_seconds", "peak_mb", "of_mm_square"]] > 0).all(axis=None)
+    assert (table[["cpu_seconds", "peak_mib", "of_mm_square"]] > 0).all(axis=None)
     assert all(tool in done.stdout for tool in table.tool)
     assert (tmp_path / "out" / "peers.png").stat().st_size > 0
 
