@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 
 from study.store import TrialStore
@@ -53,18 +54,27 @@ def main() -> None:
         costing = timed("plan", *hundred)
     slots = len(os.sched_getaffinity(0))
     training = sum(trial["training_seconds"] * trial["threads"] for trial in trials) / slots
-    start_up = min(datetime.fromisoformat(trial["started"]).timestamp() for trial in trials) - began
+    trials.sort(key=itemgetter("started"))
+    spans = [
+        [datetime.fromisoformat(trial[at]).timestamp() - began for at in ("started", "ended")]
+        for trial in trials
+    ]
+    start_up, last = spans[0][0], max(ended for _, ended in spans)
     helped = statistics.median(timed("--help") for _ in range(5))
     print(f"{len(trials)} trials on {slots} slots, {given.dataset}, {given.precision}")
     print(f"wall                              {wall:8.1f} s")
     print(f"  until the first trial starts    {start_up:8.1f} s")
     print(f"  training / slots                {training:8.1f} s")
+    print(f"  after the last trial            {wall - last:8.1f} s")
     print(f"(wall - start) / (training / slots) {(wall - start_up) / training:6.2f}")
     print(f"wall - 1.05 x training / slots    {wall - 1.05 * training:8.1f} s")
     print(f"the same command again            {again:8.1f} s")
     print(f"planning 12 studies x 100 seeds   {planning:8.1f} s")
     print(f"  with every arm's FLOPs          {costing:8.1f} s")
     print(f"study --help                      {helped:8.2f} s")
+    print("each trial, s: started    ended  training  threads")
+    for (started, ended), trial in zip(spans, trials, strict=True):
+        print(f"{started:22.1f} {ended:8.1f} {trial['training_seconds']:9.1f} {trial['threads']:8}")
 
 
 if __name__ == "__main__":
