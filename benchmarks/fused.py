@@ -34,7 +34,7 @@ def _side_by_side(layers: Sequence[nn.Module]) -> nn.Module:
     """One layer that does to B*C channels what each of these does to its C."""
     first = layers[0]
     if isinstance(first, nn.Linear):
-        return GroupedLinear(layers)  # type: ignore[arg-type]
+        return GroupedLinear(layers)
     if not isinstance(first, nn.Conv2d | nn.BatchNorm2d):
         return first
     wide = copy.deepcopy(first)
@@ -64,7 +64,7 @@ def grouped(models: Sequence[nn.Module]) -> Fused:
         wanted: Tensor = wide(images.contiguous(memory_format=torch.channels_last))
         return wanted.unflatten(1, (len(models), -1))
 
-    wide.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    wide.to(memory_format=torch.channels_last)
     return forward, list(wide.parameters())
 
 

@@ -169,7 +169,7 @@ def together(
         words += [f"--{name}", str(getattr(given, name))]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     started = [
-        subprocess.Popen(words, text=True, env={**os.environ, **environment}, **pipes)  # type: ignore[call-overload]
+        subprocess.Popen(words, text=True, env={**os.environ, **environment}, **pipes)
         for _ in range(processes)
     ]
     ready = [process.stdout.readline() == "ready\n" for process in started]

@@ -180,7 +180,7 @@ if "clock" in SPEC:
     real_time, seconds_ahead = time.time, pathlib.Path(SPEC["clock"])
     time.time = lambda: real_time() + int(seconds_ahead.read_text() or 0)
 elif SPEC:
-    pathlib.Path.open = disturbed_open  # type: ignore[method-assign,assignment]
+    pathlib.Path.open = disturbed_open
     os.fsync = around(
         "flush", os.fsync, lambda fd: name_of(str(pathlib.Path(f"/proc/self/fd/{fd}").readlink()))
     )
