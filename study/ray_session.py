@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from study import cluster_token, own_ray
 from study.config import StudyError
 from study.files import reason
 from study.resources import Node
@@ -33,11 +34,6 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
-# What Ray starts with a cluster of its own and a run has no use for: the dashboard's server, which it starts
-# without a dashboard too and waits for; the autoscaler, which takes a second to be stopped; a reader of the
-# workers' logs.
-UNUSED = ("start_api_server", "start_monitor", "start_log_monitor")
-
 
 @contextlib.contextmanager
 def ray_session(address: str | None, folder: Path) -> Iterator[list[Node]]:
@@ -52,8 +48,10 @@ def ray_session(address: str | None, folder: Path) -> Iterator[list[Node]]:
 
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     already = ray.is_initialized()
-    with stop_signals() as take_back:
+    with contextlib.ExitStack() as until_the_end, stop_signals() as take_back:
         if not already:
+            if address is None:
+                until_the_end.enter_context(own_ray.token_in(folder))
             _start(address, folder)
         take_back()
         try:
@@ -65,38 +63,33 @@ def ray_session(address: str | None, folder: Path) -> Iterator[list[Node]]:
 
 
 def _start(address: str | None, folder: Path) -> None:
+    """Join the cluster at the address or, without one, start a Ray of our own."""
     import ray
-    from ray._private import node, utils
+    from ray._private import utils
+    from ray.job_config import JobConfig
 
     if address is not None:
         _check_that_something_answers(address)
+        if not os.environ.get("RAY_AUTH_TOKEN"):  # which Ray prefers
+            cluster_token.check_private()
     try:
-        # Ray would take SIGTERM as it starts: its SystemExit within a fork's hooks would hang us.
-        with _without(utils, "set_sigterm_handler"), _without(node.Node, *UNUSED):
+        with contextlib.ExitStack() as changed:
+            # Ray would take SIGTERM as it starts: its SystemExit within a fork's hooks would hang us.
+            changed.enter_context(own_ray.replaced(utils, set_sigterm_handler=lambda *_: None))
+            # Ray would put the current folder before all others where workers look for modules.
+            changed.enter_context(own_ray.replaced(JobConfig, _runtime_env_has_working_dir=lambda _: True))
+            more = changed.enter_context(own_ray.started_closed()) if address is None else {}
             ray.init(
                 address=address or "local",
-                include_dashboard=False if address is None else None,
                 _temp_dir=str(folder / "ray") if address is None else None,
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,
+                **more,
             )
     except Exception as error:  # Ray raises a bare one where it can't start
         _name_other_versions(address, str(error))
         failed = f"No Ray cluster answers at {address}" if address else "Ray can't be started here"
         raise StudyError(f"{failed}: {reason(error)}") from None
-
-
-@contextlib.contextmanager
-def _without(owner: Any, *names: str) -> Iterator[None]:
-    """These functions of Ray's do nothing meanwhile, where this version has them."""
-    kept = {name: getattr(owner, name) for name in names if hasattr(owner, name)}
-    for name in kept:
-        setattr(owner, name, lambda *args, **words: None)
-    try:
-        yield
-    finally:
-        for name, function in kept.items():
-            setattr(owner, name, function)
 
 
 def alive_nodes() -> list[Node]:

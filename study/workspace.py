@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +23,7 @@ def workspace() -> Iterator[Path]:
 
     A run holds a lock in its folder as long as it lives, however it ends.
     """
-    for left in PARENT.glob(f"{PREFIX}*"):
+    for left in filter(_is_ours, PARENT.glob(f"{PREFIX}*")):
         with contextlib.suppress(Timeout, OSError), FileLock(left / "lock", blocking=False):
             shutil.rmtree(left, ignore_errors=True)
     made = Path(tempfile.mkdtemp(prefix="study-new-", dir=PARENT))
@@ -33,3 +35,12 @@ def workspace() -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether this is a folder that we made: the place is open to all users, who may put links there."""
+    try:
+        found = path.lstat()
+    except OSError:  # another run has just removed it
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077

@@ -13,12 +13,12 @@ ROOT = Path(__file__).parents[1]
 
 # A module may import those of the lines above its own.
 LAYERS = [
-    {"config"},
+    {"config", "terminal"},
     {
         "claims",
         "domains",
         "plugins",
-        "files",
+        "local_files",
         "limits",
         "memory",
         "stops",
@@ -28,12 +28,13 @@ LAYERS = [
         "convolution",
         "random_streams",
     },
+    {"files"},
     {"records"},
-    {"curve_file"},
+    {"curve_file", "checkpoint_file"},
     {"store"},
     {"spec", "key", "data", "provenance"},
     {"loading", "plan", "models", "tensorboard"},
-    {"recipe", "progress", "cost"},
+    {"recipe", "progress", "cost", "listing", "own_ray"},
     {"training", "follower", "resources"},
     {"outcome"},
     {"trainable"},
@@ -50,8 +51,8 @@ LAYERS = [
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 KNOW_RAY = {"trainable", "follower", "runner", "ray_session", "plugins", "reach", "probe", "job_server"}
 KNOW_TORCH = {"data", "models", "recipe", "training", "trainable", "resources", "provenance", "probe"}
-KNOW_RAY |= {"cluster_file"}
-KNOW_TORCH |= {"step_graph", "random_streams", "convolution"}
+KNOW_RAY |= {"cluster_file", "own_ray"}
+KNOW_TORCH |= {"checkpoint_file", "step_graph", "random_streams", "convolution"}
 
 
 def imported(path: Path) -> set[str]:
