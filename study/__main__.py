@@ -11,6 +11,7 @@ import typer
 
 from study.cli import INTERRUPTED, WRONG_REQUEST, app
 from study.config import StudyError
+from study.terminal import plain
 
 # Its base is what a usage mistake raises, whether Typer stands on Click or brings its own.
 USAGE_ERROR: Any = typer.BadParameter.__base__
@@ -40,7 +41,7 @@ def main() -> None:
 def _say(*lines: str) -> None:
     """Each on one line of stderr; what a file's name or a value holds can't fill the screen or steer it."""
     for line in lines:
-        shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+        shown = plain(line)
         typer.echo(shown if len(shown) <= 1000 else f"{shown[:500]} ... {shown[-200:]}", err=True)
 
 

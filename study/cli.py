@@ -36,6 +36,7 @@ from study.options import (
     gpus,
     overrides,
 )
+from study.terminal import say
 
 if TYPE_CHECKING:
     from study.plan import Plan
@@ -61,19 +62,16 @@ app.add_typer(cli_cluster.commands)
 def list_studies(as_json: AsJson = False) -> None:
     """List the studies that can be given by name.
 
-    Looks in ./search_spaces and in the studies that came with the installation.
+    Looks in ./search_spaces and in the studies that came with the installation. Of those in ./search_spaces
+    it shows the question alone, without running their files; `study plan` shows the rest.
     """
     from study import show
-    from study.config import StudyError
-    from study.loading import available, load
+    from study.listing import listed
 
-    studies = []
-    for path in available().values():
-        try:
-            studies.append(load(path))
-        except StudyError as error:  # a helper module, or a study not yet right
-            typer.echo(f"left out: {error.mistakes[0]}", err=True)
-    show.studies(studies, as_json)
+    rows, left_out = listed()
+    for reason in left_out:
+        say(f"left out: {reason}", err=True)
+    show.studies(rows, as_json)
 
 
 @app.command()
@@ -182,10 +180,12 @@ def tune(
         try:
             show_results.results(store, [record["name"] for record in made.records], as_json)
         except StorageError as error:  # the trials are stored, what is made of them can't be
-            typer.echo(error, err=True)
+            for mistake in error.mistakes:
+                say(mistake, err=True)
             raise typer.Exit(FAILED) from None
     for trial, reason, where in outcome.failed.values():
-        typer.echo(f"{trial.name} failed: {reason}\n  whole traceback: {where}", err=True)
+        say(f"{trial.name} failed: {reason}", err=True)
+        say(f"  whole traceback: {where}", err=True)
     if outcome.failed:
         raise typer.Exit(FAILED)
 
@@ -227,5 +227,5 @@ def _told_how_to_continue() -> Iterator[None]:
     except KeyboardInterrupt:
         # --fresh would forget what was trained.
         command = shlex.join(["study", *(word for word in sys.argv[1:] if word != "--fresh")])
-        typer.echo(f"Stopped; what was trained is kept. To continue: {command}", err=True)
+        say(f"Stopped; what was trained is kept. To continue: {command}", err=True)
         raise typer.Exit(INTERRUPTED) from None

@@ -29,8 +29,11 @@ from study.options import (
     gpus,
     overrides,
 )
+from study.terminal import plain, say
 
 FAILED = 1
+# What a job's log may hold besides printable characters.
+LINES = "\n\t"
 OWN = {"studies", "address", "follow", "insecure", "storage"}
 
 commands = typer.Typer()
@@ -97,15 +100,15 @@ def submit(
         )
     if running:
         job = running[-1]
-        typer.echo(f"{job} already runs", err=True)
+        say(f"{job} already runs", err=True)
     else:
         job = jobs.submit(client, plan, studies, _options(context), place)
-        typer.echo(f"{len(plan.trials)} trials submitted; results go to {place}", err=True)
+        say(f"{len(plan.trials)} trials submitted; results go to {place}", err=True)
     if follow:
         _follow(client, job, address)
     else:
-        typer.echo(job)
-        typer.echo(f"follow it with: {_follow_command(job, address)}", err=True)
+        say(job)
+        say(f"follow it with: {_follow_command(job, address)}", err=True)
 
 
 @commands.command()
@@ -122,7 +125,7 @@ def logs(address: JobServer, job: JobId = None, follow: Follow = False) -> None:
     if follow:
         _follow(client, job, address)
     else:
-        typer.echo(jobs.logs(client, job), nl=False)
+        typer.echo(plain(jobs.logs(client, job), keep=LINES), nl=False)
 
 
 @commands.command()
@@ -137,7 +140,7 @@ def stop(address: JobServer, job: JobId = None) -> None:
     client = connect(address)
     job = jobs.chosen(client, job)
     stopped = jobs.stop(client, job)
-    typer.echo(f"{job} is stopped; the same `study submit` continues it" if stopped else f"{job} had ended")
+    say(f"{job} is stopped; the same `study submit` continues it" if stopped else f"{job} had ended")
 
 
 @commands.command("cluster-token")
@@ -146,9 +149,9 @@ def make_token(force: Annotated[bool, typer.Option("--force", help="Replace a to
     from study import cluster_token
 
     path = cluster_token.make(force)
-    typer.echo(f"The token is in {path}. For your shell, and for every node:")
-    typer.echo("export RAY_AUTH_MODE=token")
-    typer.echo(f"export RAY_AUTH_TOKEN_PATH={shlex.quote(str(path))}")
+    say(f"The token is in {path}. For your shell, and for every node:")
+    say("export RAY_AUTH_MODE=token")
+    say(f"export RAY_AUTH_TOKEN_PATH={shlex.quote(str(path))}")
 
 
 @commands.command("cluster-check")
@@ -160,7 +163,7 @@ def check_file(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file
     from study import cluster_file
 
     name = cluster_file.check(file)
-    typer.echo(f"{name}: Ray takes the file, and every node asks for the token. Next: ray up {file}")
+    say(f"{name}: Ray takes the file, and every node asks for the token. Next: ray up {file}")
 
 
 def _options(context: typer.Context) -> list[str]:
@@ -189,14 +192,14 @@ def _follow(client: Any, job: str, address: str) -> None:
 
     back = f"To follow again: {_follow_command(job, address)}"
     try:
-        details = jobs.follow(client, job, lambda text: typer.echo(text, nl=False))
+        details = jobs.follow(client, job, lambda text: typer.echo(plain(text, keep=LINES), nl=False))
     except KeyboardInterrupt:
-        typer.echo(f"{job} goes on. {back}", err=True)
+        say(f"{job} goes on. {back}", err=True)
         raise
     except StudyError as error:
         raise StudyError(*error.mistakes, f"{job} may go on. {back}") from None
     if details.status == "SUCCEEDED":
         return
     if details.driver_exit_code is None and details.message:
-        typer.echo(f"{job} {details.status.lower()}: {details.message}", err=True)
+        say(f"{job} {details.status.lower()}: {details.message}", err=True)
     raise typer.Exit(details.driver_exit_code if details.driver_exit_code in (1, 2) else FAILED)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from study.options import AsJson, JobServer, Storage
+from study.terminal import say
 
 if TYPE_CHECKING:
     from analysis import Results
@@ -48,7 +49,7 @@ def status(
     store = open_store(storage)
     rows, problems = api.counts(store, _names(store, studies))
     show.status(rows, store, as_json)
-    _say(problems)
+    _left_out(problems)
 
 
 @commands.command()
@@ -67,12 +68,12 @@ def report(
 
     results = _loaded(storage, studies)
     try:
-        typer.echo(write(results, out))
+        say(write(results, out))
     except OSError as error:
         from study.config import StudyError
 
         raise StudyError(f"--out {out} can't be written: {error.strerror or error}") from None
-    _say(results.problems)
+    _left_out(results.problems)
 
 
 @commands.command()
@@ -89,7 +90,7 @@ def verify(studies: Names = None, storage: Storage = None, as_json: AsJson = Fal
     results = _loaded(storage, studies)
     found = [verdict for name in results.studies for verdict in verdicts(results, name)]
     show_results.verdicts(found, as_json)
-    _say(results.problems)
+    _left_out(results.problems)
     if any(verdict.verdict == "contradicted" for verdict in found):
         raise typer.Exit(CONTRADICTED)
 
@@ -126,7 +127,7 @@ def compare(
     if not tables:
         raise StudyError(f"{a} and {b} share no arm that can be compared.", *left.problems, *right.problems)
     show_results.comparison(tables, a, b, as_json)
-    _say([*left.problems, *(right.problems if right is not left else [])])
+    _left_out([*left.problems, *(right.problems if right is not left else [])])
 
 
 def _is_storage(given: str) -> bool:
@@ -165,7 +166,7 @@ def _loaded(storage: str | None, studies: list[str] | None) -> Results:
     return results
 
 
-def _say(problems: list[str]) -> None:
+def _left_out(problems: list[str]) -> None:
     """What could not be read and was left out."""
     for problem in dict.fromkeys(problems):
-        typer.echo(f"skipped: {problem}", err=True)
+        say(f"skipped: {problem}", err=True)

@@ -6,7 +6,6 @@ A study file is Python and runs when it is loaded: load only files that you woul
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import re
 import runpy
@@ -21,15 +20,13 @@ from study.spec import Study
 
 # A study file is a declaration; one that takes longer than this, in seconds, never ends.
 LOAD_SECONDS = 60.0
+# The studies that came with us, in a checkout as in an installation.
+SHIPPED = Path(__file__).parents[1] / "search_spaces"
 
 
 def search_space_folders() -> list[Path]:
     """Where a study is looked for by name: ./search_spaces first, then the studies shipped with us."""
-    folders = [Path("search_spaces")]
-    shipped = importlib.util.find_spec("search_spaces")
-    if shipped is not None and shipped.submodule_search_locations:
-        folders += [Path(folder) for folder in shipped.submodule_search_locations]
-    return [folder for folder in folders if folder.is_dir()]
+    return [folder for folder in (Path("search_spaces"), SHIPPED) if folder.is_dir()]
 
 
 def available() -> dict[str, Path]:
@@ -37,7 +34,7 @@ def available() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in search_space_folders():
         for path in sorted(folder.glob("*.py")):
-            if not path.name.startswith("_"):
+            if not path.name.startswith("_") and path.is_file():
                 found.setdefault(path.stem, path)
     return found
 
@@ -79,7 +76,7 @@ def load(file_or_name: str | Path) -> Study:
     if not isinstance(study, Study):
         found = "has no STUDY" if study is None else f"has a STUDY that is a {type(study).__name__}"
         raise StudyError(f"{path} {found}.", "A study file defines STUDY = Study(title=..., ...).")
-    return study.called(path.stem, _question(namespace.get("__doc__")), str(file_or_name))
+    return study.called(path.stem, question(namespace.get("__doc__")), str(file_or_name))
 
 
 def _line_of(path: Path, error: BaseException) -> int | None:
@@ -123,8 +120,8 @@ def _find(file_or_name: str) -> Path:
     return path
 
 
-def _question(docstring: str | None) -> str:
-    """The first line of the file's docstring without its `Figure 10:`."""
+def question(docstring: str | None) -> str:
+    """The question of a study: the first line of the file's docstring without its `Figure 10:`."""
     first = (docstring or "").strip().split("\n")[0]
-    question = re.sub(r"^Figure \d+:\s*", "", first)
-    return question[:1].upper() + question[1:]
+    asked = re.sub(r"^Figure \d+:\s*", "", first)
+    return asked[:1].upper() + asked[1:]

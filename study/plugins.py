@@ -89,12 +89,39 @@ def sources(name: str) -> list[Path]:
 
 
 def by_value(name: str) -> Callable[..., Any]:
-    """The function, made to travel to Ray's workers with the definitions of its own modules."""
+    """The function, made to travel to Ray's workers with the definitions of its own modules.
+
+    What it imports besides is looked for there in the same folders as here, and after all others too.
+    """
     from ray import cloudpickle
 
     function = resolve(name)
     for module in _own_modules(name):
         cloudpickle.register_pickle_by_value(module)
+    return _Travelling(function, list(_folders))
+
+
+class _Travelling:
+    """A function that adds these folders where it arrives, before it is unpickled."""
+
+    def __init__(self, function: Callable[..., Any], folders: list[Path]) -> None:
+        self._function, self._folders = function, folders
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        return self._function(*arguments, **options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from ray import cloudpickle
+
+        return _arrived, (self._folders, cloudpickle.dumps(self._function))
+
+
+def _arrived(folders: list[Path], pickled: bytes) -> Callable[..., Any]:
+    from ray import cloudpickle
+
+    for folder in folders:
+        add_folder(folder)
+    function: Callable[..., Any] = cloudpickle.loads(pickled)
     return function
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from study.plan import Trial
+from study.terminal import plain, styled
 
 
 class Progress:
@@ -46,7 +47,7 @@ class Progress:
             return
         if "already_stored" in result:
             self._end(trial)
-            self.console.print(self._counted(Text(f"{trial.name}: found in the storage")))
+            self.console.print(self._counted(styled(f"{trial.name}: found in the storage")))
             return
         for note in result["notes"]:  # a trial repeats them in each report of a process
             if (trial.key, note) not in self._said:
@@ -66,19 +67,19 @@ class Progress:
 
     def note(self, trial: Trial, said: str) -> None:
         """Something out of the ordinary about a trial that goes on."""
-        self.console.print(Text(f"{trial.name}: {said}", style="yellow"))
+        self.console.print(styled(f"{trial.name}: {said}", style="yellow"))
 
     def failed(self, trial: Trial, reason: str) -> None:
         """A trial that will not be trained again in this run."""
         self._end(trial)
         self._failed += 1
-        self.console.print(self._counted(Text(f"{trial.name}: failed: {reason}", style="red")))
+        self.console.print(self._counted(styled(f"{trial.name}: failed: {reason}", style="red")))
 
     def stopped(self, trial: Trial, result: dict[str, Any]) -> None:
         """A trial that a scheduler stopped early."""
         self._end(trial)
         said = f"stopped early at iteration {result['iteration']} of {result['iterations']}"
-        self.console.print(self._counted(Text(f"{trial.name}: {said}")))
+        self.console.print(self._counted(styled(f"{trial.name}: {said}")))
 
     def _end(self, trial: Trial) -> None:
         self._running.pop(trial.key, None)
@@ -90,7 +91,7 @@ class Progress:
             said = f"diverged at iteration {result['iteration']}"
         else:
             said = f"test accuracy {result['test_accuracy']:.2%}"
-        return self._counted(Text(f"{trial.name}: {said}, {result['images_per_second']:,.0f} images/s"))
+        return self._counted(styled(f"{trial.name}: {said}, {result['images_per_second']:,.0f} images/s"))
 
     def _counted(self, line: Text) -> Text:
         return Text(f"[{self._ended}/{self._total}] ").append_text(line)
@@ -125,7 +126,7 @@ class LiveProgress(Progress):
             table.add_column(column, justify="right")
         for trial, result in list(self._running.values()):
             table.add_row(
-                trial.name,
+                plain(trial.name),
                 f"{result['epoch']}/{trial.config.epochs}",
                 f"{result['iteration']}/{result['iterations']}",
                 f"{result['train_accuracy']:.1%}",

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 from study import reach, resources
 from study.cost import Cost, cost
@@ -21,6 +20,7 @@ from study.provenance import git_commit
 from study.ray_session import ray_session, with_workers
 from study.stops import check_stop
 from study.store import TrialStore
+from study.terminal import styled
 from study.workspace import workspace
 
 MAX_FAILURES = 2
@@ -112,7 +112,7 @@ def _shares(
 
 
 def _say_to(console: Console) -> Callable[[str], None]:
-    return lambda said: console.print(Text(said, "yellow"))
+    return lambda said: console.print(styled(said, "yellow"))
 
 
 def _train(

@@ -8,28 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from study.terminal import plain, say, styled
+
 if TYPE_CHECKING:
     from study.cost import Cost
     from study.plan import Plan
     from study.resources import Node, Resources
-    from study.spec import Study
     from study.store import TrialStore
 
 
-def studies(loaded: Sequence[Study], json_wanted: bool) -> None:
-    """What can be given by name; `trials` counts one seed."""
-    in_order = sorted(loaded, key=lambda study: (study.figure or 10**6, study.name))
-    rows: list[dict[str, Any]] = [
-        {
-            "name": study.name,
-            "figure": study.figure,
-            "title": study.title,
-            "question": study.question,
-            "arms": [arm.label for arm in study.expand()],
-            "trials_per_seed": sum(len(arm.candidates) for arm in study.expand()),
-        }
-        for study in in_order
-    ]
+def studies(rows: list[dict[str, Any]], json_wanted: bool) -> None:
+    """What can be given by name, as `listing.listed` gives it; `trials` counts one seed."""
     if json_wanted:
         as_json(rows)
         return
@@ -49,7 +38,7 @@ def status(rows: list[dict[str, Any]], store: TrialStore, json_wanted: bool) -> 
     elif rows:
         table(list(rows[0]), [[str(value) for value in row.values()] for row in rows])
     else:
-        typer.echo(f"No study has been run in {store.root} yet.")
+        say(f"No study has been run in {store.root} yet.")
 
 
 def jobs(rows: list[dict[str, str]], address: str, json_wanted: bool) -> None:
@@ -59,7 +48,7 @@ def jobs(rows: list[dict[str, str]], address: str, json_wanted: bool) -> None:
     elif rows:
         table(list(rows[0]), [list(row.values()) for row in rows])
     else:
-        typer.echo(f"No job was submitted to {address} yet.")
+        say(f"No job was submitted to {address} yet.")
 
 
 def plan(
@@ -98,7 +87,7 @@ def plan(
                 for of in arms
             ],
         )
-        typer.echo()
+        say()
     table(["plan", ""], [[name, f"{value:,}"] for name, value in counts.items()])
 
 
@@ -128,20 +117,21 @@ LONG = 1000
 
 def table(columns: list[str], rows: list[list[str]], title: str | None = None) -> None:
     """Aligned columns; in a terminal, cells are wrapped to its width unless the table is a LONG one."""
+    columns, rows = [plain(column) for column in columns], [[plain(cell) for cell in row] for row in rows]
     if len(rows) > LONG:
         typer.echo("\n".join(_aligned(columns, rows, title)))
         return
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
-    table = Table(
-        box=None, pad_edge=False, header_style="bold", title=title, title_justify="left", title_style="bold"
-    )
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", title_style="bold")
+    table.title = None if title is None else styled(title)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right" if _numeric(rows, i) else "left")
+        table.add_column(
+            styled(column), justify="left" if i == 0 else "right" if _numeric(rows, i) else "left"
+        )
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(styled(cell) for cell in row))
     # A pipe has no width of its own: nothing is cut there.
     console = Console()
     if not console.is_terminal:
@@ -156,7 +146,7 @@ def _aligned(columns: list[str], rows: list[list[str]], title: str | None) -> It
     widths = [max(map(cell_len, column)) for column in zip(columns, *rows, strict=True)]
     right = [i > 0 and _numeric(rows, i) for i in range(len(columns))]
     if title:
-        yield title
+        yield plain(title)
     for row in [columns, *rows]:
         yield "  ".join(
             " " * (width - cell_len(cell)) + cell if to_right else cell + " " * (width - cell_len(cell))

@@ -6,9 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import typer
-
 from study.show import as_json, table
+from study.terminal import say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +24,8 @@ def results(store: TrialStore, names: list[str], json_wanted: bool) -> None:
     for name in names:
         made = api.artifacts(store, name)
         for problem in made.problems if made else ():
-            typer.echo(f"skipped: {problem}\n  remove it to have that trial trained again", err=True)
+            say(f"skipped: {problem}", err=True)
+            say("  remove it to have that trial trained again", err=True)
         if made is None:
             continue
         record = store.study(name)
@@ -37,10 +37,10 @@ def results(store: TrialStore, names: list[str], json_wanted: bool) -> None:
 
         text = as_shown(made.table, record["varies"].replace("_", " "))
         table(list(text.columns), text.to_numpy().tolist(), title=record["title"])
-        typer.echo(" ".join(["± is half the 95 % interval of the mean over n seeds.", *other_data(record)]))
-        typer.echo(f"table   {made.csv}")
+        say(" ".join(["± is half the 95 % interval of the mean over n seeds.", *other_data(record)]))
+        say(f"table   {made.csv}")
         for path in made.figures:
-            typer.echo(f"figure  {path}")
+            say(f"figure  {path}")
     if json_wanted:
         as_json(shown)
 
@@ -66,11 +66,11 @@ def verdicts(found: Sequence[Verdict], json_wanted: bool) -> None:
         )
         return
     for of in found:
-        typer.echo(f"{of.verdict:<12}  {of.study}: {of.claim.sentence}")
+        say(f"{of.verdict:<12}  {of.study}: {of.claim.sentence}")
         for comparison in of.comparisons:
-            typer.echo(f"{'':<14}{comparison}")
+            say(f"{'':<14}{comparison}")
     counts = {kind: sum(of.verdict == kind for of in found) for kind in VERDICTS}
-    typer.echo(f"{len(found)} claims: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()))
+    say(f"{len(found)} claims: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()))
 
 
 def comparison(tables: Mapping[tuple[str, str], pd.DataFrame], a: str, b: str, json_wanted: bool) -> None:
@@ -96,4 +96,4 @@ def comparison(tables: Mapping[tuple[str, str], pd.DataFrame], a: str, b: str, j
         )
         title = pair[0] if pair[0] == pair[1] else f"{pair[0]} and {pair[1]}"
         table(["arm", f"A: {a} (n)", f"B: {b} (n)", "B − A", "p (Holm)"], [list(row) for row in rows], title)
-    typer.echo("Top-1 test accuracy, %; B − A over the seeds that both have, with its 95 % interval.")
+    say("Top-1 test accuracy, %; B − A over the seeds that both have, with its 95 % interval.")

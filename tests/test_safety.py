@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
-from conftest import Study
+from conftest import STUDY_FILE, Study
 from storages import made_storage
 
 from study.store import TrialStore
@@ -80,3 +82,49 @@ def test_no_secret_of_the_environment_gets_into_the_storage(study: Study, tiny_s
     files = [path for path in (study.folder / "results").rglob("*") if path.is_file()]
     assert len(files) > 5
     assert not [path for path in files if secret.encode() in path.read_bytes()]
+
+
+HOSTILE_MODULE = "import pathlib; pathlib.Path(__file__).with_name('EXECUTED').touch()"
+
+
+def test_modules_in_the_current_folder_replace_nobody_s_in_driver_or_workers(study: Study) -> None:
+    """But a plug-in there, and what it imports when it is called, is found by both."""
+    for name in ("numpy", "filelock", "yaml", "pyarrow"):
+        (study.folder / f"{name}.py").write_text(HOSTILE_MODULE)
+    (study.folder / "sizes.py").write_text("HIDDEN = 8")
+    (study.folder / "nets.py").write_text(
+        "def small(config):\n"
+        "    import importlib\n"
+        "    from torch import nn\n"
+        "    hidden = importlib.import_module('sizes').HIDDEN\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(784, hidden), nn.Linear(hidden, 10))\n"
+    )
+    (study.folder / "own.py").write_text(STUDY_FILE.replace('"digits",', '"digits", "model": "nets:small",'))
+    done = subprocess.run(
+        [Path(sys.prefix, "bin/study"), "tune", "own.py", "--seeds", "1"],
+        cwd=study.folder,
+        env=study.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (study.folder / "EXECUTED").exists()
+
+
+def test_listing_runs_no_file_of_the_current_folder(study: Study) -> None:
+    folder = study.folder / "search_spaces"
+    folder.mkdir()
+    (folder / "mine.py").write_text(f"'''Figure 3: is it listed?'''\n{HOSTILE_MODULE}\nSTUDY = 1")
+    (folder / "helper.py").write_text(HOSTILE_MODULE)
+    (folder / "broken.py").write_text("STUDY = (")
+    os.mkfifo(folder / "pipe.py")
+    done = study("list", "--json")
+    assert done.returncode == 0, done.stderr
+    listed = {row["name"]: row for row in json.loads(done.stdout)}
+    assert listed["mine"]["question"] == "Is it listed?"
+    assert listed["mine"]["arms"] is None
+    assert listed["momentum"]["arms"] == ["0.0", "0.5", "0.9", "0.99"]
+    assert "helper.py has no STUDY" in done.stderr
+    assert "broken.py: not valid Python" in done.stderr
+    assert "mine" in study("list").stdout
+    assert not (folder / "EXECUTED").exists()
