@@ -12,12 +12,12 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from upath import UPath
 
 from analysis.measures import Curve, smoothed, smoothing_window
 from analysis.results import ENDED, Results, by_trial, last_epochs
 from analysis.statistics import mean_of
-from study import files
+from study.files import Files
+from study.terminal import plain
 
 STYLE = Path(__file__).with_name("study.mplstyle")
 # What a figure is without: when and by what it was made, so that the same results give the same bytes.
@@ -91,14 +91,14 @@ def draw_training_curves(results: Results, study: str) -> Figure:
                 of_arm.iteration, of_arm.low * 100, of_arm.high * 100, color=colour, alpha=0.3, lw=0
             )
             # A label that begins with an underscore would be left out of the legend.
-            label = f" {arm}" if str(arm).startswith("_") else str(arm)
+            label = f" {plain(arm)}" if str(arm).startswith("_") else plain(arm)
             line = LINES[place // COLOURS % len(LINES)]
             axes.plot(of_arm.iteration, of_arm["mean"] * 100, line, color=colour, label=label)
         last = " of the arm's last epoch" if shows_last_epoch(results, study) else ""
         axes.set(xlabel=f"iteration{last}", ylabel="training accuracy, %")
         axes.set_ylim(0, 101)
         axes.set_xlim(0, None)
-        axes.legend(title=record["varies"].replace("_", " "), loc="best")
+        axes.legend(title=plain(record["varies"].replace("_", " ")), loc="best")
         lengths = set(curves.groupby("arm").size())
         band = f"\nBand: lowest to highest of {seeds} seeds." if seeds > 1 else ""
         over = f"{smoothing_window(lengths.pop())} iterations" if len(lengths) == 1 else "3 % of the curve"
@@ -138,8 +138,8 @@ def draw_effects(results: Results, study: str) -> Figure:
         spread = shown.half_width.fillna(0)
         axes.errorbar(shown.index, shown["mean"], spread, fmt="_", color="black", capsize=3, markersize=8)
         axes.plot(shown.index + 0.15, shown.published, "D", color="C3", markersize=4, markerfacecolor="none")
-        axes.set_xticks(shown.index, [textwrap.fill(arm, 12) for arm in shown.arm])
-        axes.set(xlabel=record["varies"].replace("_", " "), ylabel="top-1 test accuracy, %")
+        axes.set_xticks(shown.index, [textwrap.fill(plain(arm), 12) for arm in shown.arm])
+        axes.set(xlabel=plain(record["varies"].replace("_", " ")), ylabel="top-1 test accuracy, %")
         axes.set_xlim(-0.5, len(shown) - 0.5)
         values = np.concatenate([*shown.seeds, shown.published.dropna()])
         note = "Dots: seeds. Bar: mean and its 95 % interval."
@@ -155,17 +155,16 @@ def draw_effects(results: Results, study: str) -> Figure:
 
 
 def save(
-    figure: Figure, folder: UPath, name: str, kinds: tuple[str, ...] = ("png", "svg"), made_from: str = ""
-) -> list[UPath]:
-    """Write the figure in these formats; the same results give the same bytes.
+    figure: Figure, files: Files, stem: str, kinds: tuple[str, ...] = ("png", "svg"), made_from: str = ""
+) -> dict[str, bytes]:
+    """Write the figure in these formats, as `<stem>.png` and so on; the same results give the same bytes.
 
-    `made_from` says in the files' metadata what they were made from.
+    `made_from` says in the files' metadata what they were made from. Returns the files by their kind.
     """
-    paths = []
-    for kind in kinds:
-        paths.append(folder / f"{name}.{kind}")
-        files.write(paths[-1], rendered(figure, kind, made_from))
-    return paths
+    made = {kind: rendered(figure, kind, made_from) for kind in kinds}
+    for kind, content in made.items():
+        files.write(f"{stem}.{kind}", content)
+    return made
 
 
 def rendered(figure: Figure, kind: str, made_from: str = "") -> bytes:
@@ -182,7 +181,7 @@ def _figure(record: dict[str, object]) -> tuple[Figure, Axes]:
     FigureCanvasAgg(figure)
     number = "" if record["figure"] is None else f"Figure {record['figure']}: "
     axes = figure.add_subplot()
-    axes.set_title(f"{number}{record['title']}")
+    axes.set_title(plain(f"{number}{record['title']}"))
     return figure, axes
 
 

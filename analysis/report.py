@@ -17,6 +17,7 @@ from upath import UPath
 
 from analysis import claims, comparison, figures, tables
 from analysis.results import Results
+from study.files import Files
 from study.store import keys_of
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -59,22 +60,22 @@ def write(results: Results, out: Path, studies: Iterable[str] | None = None) -> 
     """
     records = [results.studies[name] for name in (results.studies if studies is None else studies)]
     records.sort(key=lambda record: (record["figure"] or 10**6, record["name"]))
-    out.mkdir(parents=True, exist_ok=True)
-    sections = [_section(results, record, out) for record in records]
+    files = Files(UPath(out.absolute()))
+    sections = [_section(results, record, files) for record in records]
     whole = pd.concat(
         [of.table.assign(study=of.name, figure=of.record["figure"]) for of in sections], ignore_index=True
     )
-    tables.save(whole, UPath(out / "tables"), "report")
-    _save_shown(_summary_table(sections), out / "tables" / "report")
+    _save_table(whole, _summary_table(sections), files, "report")
     trials = results.trials.sort_values("key")
-    trials.drop(columns=DIFFERS).to_csv(out / "tables" / "trials.csv", index=False)
-    trials[["key", *DIFFERS]].to_csv(out / "tables" / "timings.csv", index=False)
+    files.write("tables/trials.csv", tables.csv(trials.drop(columns=DIFFERS)))
+    files.write("tables/timings.csv", tables.csv(trials[["key", *DIFFERS]]))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=jinja2.select_autoescape(["html"]),
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"md": tables.in_markdown, "code": tables.code_in_markdown}
     said = {
         "sections": sections,
         "summary": _summary(results, sections),
@@ -83,12 +84,12 @@ def write(results: Results, out: Path, studies: Iterable[str] | None = None) -> 
         "problems": list(dict.fromkeys(results.problems)),
         "markdown": tables.markdown,
     }
-    for template, path in (("report.html", out / "index.html"), ("report.md", out / "report.md")):
-        path.write_text(environment.get_template(template).render(said), encoding="utf-8")
+    for template, path in (("report.html", "index.html"), ("report.md", "report.md")):
+        files.write(path, environment.get_template(template).render(said).encode())
     return out / "index.html"
 
 
-def _section(results: Results, record: dict[str, Any], out: Path) -> Section:
+def _section(results: Results, record: dict[str, Any], files: Files) -> Section:
     name = record["name"]
     table = tables.arm_table(results, name)
     differences = comparison.from_reference(results, name)
@@ -105,16 +106,15 @@ def _section(results: Results, record: dict[str, Any], out: Path) -> Section:
         return Section(record, full, None, [], verdicts, {}, pending, command)
     varies = record["varies"].replace("_", " ")
     shown = tables.as_reported(table, differences, varies, record["reference"])
-    tables.save(full, UPath(out / "tables"), name)
-    _save_shown(shown, out / "tables" / name)
+    _save_table(full, shown, files, name)
     drawn = {
         name: figures.draw_training_curves(results, name),
         f"{name}-effect": figures.draw_effects(results, name),
     }
     inline = {}
     for stem, figure in drawn.items():
-        figures.save(figure, UPath(out / "figures"), stem, FIGURE_KINDS)
-        inline[stem] = _inline((out / "figures" / f"{stem}.svg").read_text())
+        made = figures.save(figure, files, f"figures/{stem}", FIGURE_KINDS)
+        inline[stem] = _inline(made["svg"].decode())
     notes = [*tables.notes(table), *tables.other_data(record)]
     return Section(record, full, shown, notes, verdicts, inline, pending, command)
 
@@ -123,9 +123,12 @@ def _setting(key: str, value: Any) -> str:
     return f"{key}={value if isinstance(value, str) else json.dumps(value)}"
 
 
-def _save_shown(shown: pd.DataFrame, stem: Path) -> None:
-    stem.with_suffix(".md").write_text(tables.markdown(shown) + "\n", encoding="utf-8")
-    stem.with_suffix(".tex").write_text(tables.latex(shown), encoding="utf-8")
+def _save_table(full: pd.DataFrame, shown: pd.DataFrame, files: Files, name: str) -> None:
+    """A table with all its digits, and as it is shown in two languages."""
+    files.remove_temporary("tables")
+    files.write(f"tables/{name}.csv", tables.csv(full))
+    files.write(f"tables/{name}.md", (tables.markdown(shown) + "\n").encode())
+    files.write(f"tables/{name}.tex", tables.latex(shown).encode())
 
 
 def _inline(svg: str) -> str:

@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from upath import UPath
 
 from analysis.results import Results
 from analysis.statistics import binomial_error, mean_of
-from study import files
 
 # The data set of the published values.
 PUBLISHED_FOR = "mnist"
@@ -151,17 +149,15 @@ def other_data(record: dict[str, Any]) -> list[str]:
     return [f"The published values are for {PUBLISHED_FOR}, ours here for {dataset}."]
 
 
-def save(table: pd.DataFrame, folder: UPath, name: str) -> UPath:
-    """Write a table as CSV, with all its digits."""
-    files.remove_temporary(folder)
-    path = folder / f"{name}.csv"
-    files.write(path, table.to_csv(index=False).encode())
-    return path
+def csv(table: pd.DataFrame) -> bytes:
+    """A table as CSV, with all its digits. No text in it is a formula for a spreadsheet."""
+    texts = table.select_dtypes(exclude="number").map(_no_formula)
+    return table.assign(**texts).rename(columns=_no_formula).to_csv(index=False).encode()
 
 
 def markdown(shown: pd.DataFrame) -> str:
     """A table of text as Markdown; what would end a cell is escaped."""
-    cells = shown.map(_in_markdown).rename(columns=_in_markdown)
+    cells = shown.map(in_markdown).rename(columns=in_markdown)
     return cells.to_markdown(index=False, disable_numparse=True)
 
 
@@ -200,8 +196,29 @@ def _signed(value: float) -> str:
     return f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")
 
 
-def _in_markdown(text: object) -> str:
-    return str(text).replace("|", "\\|").replace("\n", " ")
+def in_markdown(text: object) -> str:
+    """Text as Markdown shows it: on one line, without HTML, links, images or code of its own."""
+    shown = re.sub(r"[\\`\[\]|]", r"\\\g<0>", " ".join(str(text).splitlines()))
+    return re.sub(r"&(?=#?\w+;)", "&amp;", shown).replace("<", "&lt;")
+
+
+def code_in_markdown(text: object) -> str:
+    """Text as a span of code, whatever backticks it has."""
+    line = " ".join(str(text).splitlines())
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    space = " " if "`" in line else ""
+    return f"{fence}{space}{line}{space}{fence}"
+
+
+def _no_formula(cell: Any) -> Any:
+    """Text after an apostrophe where a spreadsheet would compute it; numbers stay numbers."""
+    if not isinstance(cell, str) or not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def _in_tex(text: object) -> str:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.text import Text
 from upath import UPath
 
-from study import data, files
+from study import data
 from study.config import StudyError
+from study.files import RefusedFile
 from study.loading import load
 from study.plan import Plan, make_plan
 from study.records import Damaged
@@ -22,6 +22,7 @@ from study.runner import Options, Outcome
 from study.runner import run as run_plan
 from study.spec import Study
 from study.store import TrialStore, keys_of, open_store
+from study.terminal import styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +59,7 @@ def tune(plan: Plan, store: TrialStore, data_folder: Path, options: Options, con
         events = EventFiles(store, plan.records)
     plan = plan.checked(store)
     for key, damage in plan.damaged.items():
-        console.print(Text(f"{plan.trials[key].name}: is trained again: {damage}", style="yellow"))
+        console.print(styled(f"{plan.trials[key].name}: is trained again: {damage}", style="yellow"))
     console.print(_counted(plan), highlight=False)
     if not plan.pending:
         plan.begin(store)
@@ -83,17 +84,25 @@ def artifacts(store: TrialStore, name: str) -> Artifacts | None:
     if not found.of(name).status.isin(results.ENDED).any():
         return None
     table = tables.arm_table(found, name)
-    csv = tables.save(table, store.root / "tables", name)
-    paths = [store.root / "figures" / f"{name}.{kind}" for kind in ("png", "svg")]
-    files.remove_temporary(store.root / "figures")
+    store.files.remove_temporary("tables")
+    store.files.remove_temporary("figures")
+    csv = store.files.write(f"tables/{name}.csv", tables.csv(table))
+    names = [f"figures/{name}.{kind}" for kind in ("png", "svg")]
     made_from = _fingerprint(found.studies[name], found.of(name))
-    if not all(made_from.encode() in (files.read(path) or b"") for path in paths):
+    if not all(_is_made_from(made_from, store, path) for path in names):
         # matplotlib takes a second to import: a finished study is shown without it.
         from analysis import figures
 
         drawn = figures.draw_training_curves(found, name)
-        paths = figures.save(drawn, store.root / "figures", name, made_from=made_from)
-    return Artifacts(table, csv, paths, found.problems)
+        figures.save(drawn, store.files, f"figures/{name}", made_from=made_from)
+    return Artifacts(table, csv, [store.root / path for path in names], found.problems)
+
+
+def _is_made_from(results: str, store: TrialStore, path: str) -> bool:
+    try:
+        return results.encode() in (store.files.read(path) or b"")
+    except RefusedFile:  # a link, perhaps; it is replaced
+        return False
 
 
 def _fingerprint(record: dict[str, Any], trials: pd.DataFrame) -> str:

@@ -12,6 +12,10 @@ import pyarrow.parquet as pq
 from study.files import reason
 from study.records import Damaged
 
+# A curve has more bytes than values, since losses differ from step to step; a short one may repeat itself.
+SMALL_VALUES = 4_000_000
+COMPRESSIONS = {"SNAPPY", "UNCOMPRESSED"}
+
 
 def encoded_curve(columns: dict[str, Any]) -> bytes:
     """Column -> array as a file, with a checksum of the values in its metadata."""
@@ -27,12 +31,31 @@ def decoded_curve(content: bytes | None, where: object) -> pa.Table:
         raise Damaged(f"{where}: is missing")
     try:
         # A quarter of read_table's time, which looks for a whole data set.
-        table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+        file = pq.ParquetFile(pa.BufferReader(content))
+        _check_size(file, len(content))
+        table = file.read(use_threads=False)
     except Exception as error:  # Arrow raises whatever its reader stumbles over
         raise Damaged(f"{where}: {reason(error)}") from None
     if (table.schema.metadata or {}).get(b"sha256") != _sha256(table):
         raise Damaged(f"{where}: the checksum does not match")
     return table.replace_schema_metadata()
+
+
+def _check_size(file: pq.ParquetFile, size: int) -> None:
+    """Raises ValueError where the file, of so many bytes, would become far more in memory than a curve does.
+
+    Its footer says how many values there are. Snappy makes a page at most about 30 times as large as it was,
+    and a number has eight bytes at most.
+    """
+    footer, schema = file.metadata, file.schema_arrow
+    if not all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in schema.types):
+        raise ValueError("a column is not of numbers")
+    if footer.num_rows * len(schema) > max(SMALL_VALUES, size):
+        raise ValueError(f"{footer.num_rows:,} rows of {len(schema)} columns in {size:,} bytes are no curve")
+    groups = (footer.row_group(i) for i in range(footer.num_row_groups))
+    columns = (group.column(i) for group in groups for i in range(group.num_columns))
+    if other := {column.compression for column in columns} - COMPRESSIONS:
+        raise ValueError(f"is compressed by {', '.join(sorted(other))}")
 
 
 def _sha256(table: pa.Table) -> bytes:

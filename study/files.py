@@ -1,10 +1,9 @@
-"""Files that are whole or absent, on any filesystem, and writes that are tried again before they fail."""
+"""The files under one folder or URL: whole or absent, on any filesystem, and tried again before they fail."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import uuid
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -20,17 +19,146 @@ from tenacity import (
 from upath import UPath
 
 from study.config import StudyError
+from study.local_files import TEMPORARY, LocalFiles, NotPlain
 
 Result = TypeVar("Result")
 
-TEMPORARY = ".tmp"
 # Five attempts within about three seconds: a short failure of a disk or a network is not a failed trial.
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.2
+# The most that is read of a file where nothing else is said.
+MOST_BYTES = 64 * 1024**2
 
 
 class StorageError(StudyError):
     """A file could not be written, or a folder not be read, however often it was tried."""
+
+
+class RefusedFile(StorageError):
+    """What lies at a file's place is a link, a pipe or a folder, or larger than such a file can be."""
+
+
+class Files:
+    """The files under `root`, a folder of this machine or a URL.
+
+    Every path is relative to it (`trials/<key>/result.json`), and nothing is followed out of it: no link, no
+    `..`. Every method raises StorageError where the filesystem lastingly refuses.
+    """
+
+    def __init__(self, root: UPath) -> None:
+        self.root = root
+        self._at: LocalFiles | _ObjectFiles
+        self._at = LocalFiles(Path(root.path)) if is_local(root) else _ObjectFiles(root)
+
+    def write(self, path: str, content: bytes) -> UPath:
+        """Write so that the file is whole or absent after any crash; where it lies.
+
+        On this machine that is a temporary name, flushed, renamed, and the folder flushed. An object store's
+        put is atomic by itself.
+        """
+        self._tried("written", path, self._at.write, content)
+        return self.root / path
+
+    def read(self, path: str, most: int = MOST_BYTES) -> bytes | None:
+        """The file's content, or None where there is no such file.
+
+        Raises RefusedFile where it is no plain file, or has more than `most` bytes.
+        """
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return self._tried("read", path, self._at.read, most)
+        return None
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file."""
+        return self._tried("read", path, self._at.exists)
+
+    def remove(self, path: str) -> None:
+        """Remove a file that may be gone already."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            self._tried("removed", path, self._at.remove)
+
+    def names(self, folder: str) -> list[str]:
+        """The names in a folder, which may not exist."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return self._tried("read", folder, self._at.names)
+        return []
+
+    def names_by_folder(self, folder: str) -> dict[str, set[str]]:
+        """The names in each folder of a folder, in one listing."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return self._tried("read", folder, self._at.names_by_folder)
+        return {}
+
+    def make_folder(self, folder: str) -> Path | None:
+        """Make a folder for what others write there; its path, or None where nothing needs one."""
+        return self._tried("written", folder, self._at.make_folder)
+
+    def remove_temporary(self, folder: str) -> None:
+        """Remove what a killed process left half written in this folder.
+
+        Another process that is just writing there loses its temporary file, and writes it again.
+        """
+        for name in self.names(folder) if is_local(self.root) else ():
+            if is_temporary(name):
+                self.remove(f"{folder}/{name}")
+
+    def _tried(self, verb: str, path: str, action: Callable[..., Result], *arguments: object) -> Result:
+        """What the action gives; FileNotFoundError and NotADirectoryError as they come, unless it writes."""
+        absent = (FileNotFoundError, NotADirectoryError) if verb != "written" else ()
+        lasting = (PermissionError, NotPlain, *absent)
+        attempts = Retrying(
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_exponential(FIRST_PAUSE_SECONDS),
+            retry=retry_if_exception_type(Exception) & retry_if_not_exception_type(lasting),
+            reraise=True,
+        )
+        where = self.root / path
+        if any(part in ("", ".", "..") for part in path.split("/")):
+            raise RefusedFile(f"{where} leads out of {self.root}")
+        try:
+            return attempts(action, path, *arguments)
+        except absent:
+            raise
+        except NotPlain as error:
+            raise RefusedFile(f"{where} {error.strerror}: it can't be {verb}") from None
+        except Exception as error:  # an object store's client raises errors of its own
+            raise StorageError(f"{where} can't be {verb}: {reason(error)}") from error
+
+
+class _ObjectFiles:
+    """The same of an object store, which has neither links nor half a file."""
+
+    def __init__(self, root: UPath) -> None:
+        self._root = root
+
+    def write(self, path: str, content: bytes) -> None:
+        (self._root / path).write_bytes(content)
+
+    def read(self, path: str, most: int) -> bytes:
+        with (self._root / path).open("rb") as file:
+            content: bytes = file.read(most + 1)
+        if len(content) > most:
+            raise NotPlain(0, f"has more than {most:,} bytes")
+        return content
+
+    def exists(self, path: str) -> bool:
+        return (self._root / path).exists()
+
+    def remove(self, path: str) -> None:
+        (self._root / path).unlink()
+
+    def names(self, folder: str) -> list[str]:
+        return [path.name for path in (self._root / folder).iterdir()]
+
+    def names_by_folder(self, folder: str) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = defaultdict(set)
+        for file in self._root.fs.find((self._root / folder).path):
+            inner, name = file.rsplit("/", 2)[-2:]
+            found[inner].add(name)
+        return found
+
+    def make_folder(self, folder: str) -> None:
+        """Nothing: an object's key is all its place."""
 
 
 def is_local(path: UPath) -> bool:
@@ -38,59 +166,9 @@ def is_local(path: UPath) -> bool:
     return path.protocol in ("", "file")
 
 
-def write(path: UPath, content: bytes) -> None:
-    """Write so that the file is whole or absent after any crash. Raises StorageError where it can't be.
-
-    Locally that is a temporary name, flushed, renamed, and the folder flushed. An object store's put is
-    atomic by itself.
-    """
-    _tried("written", path, _put if is_local(path) else UPath.write_bytes, path, content)
-
-
-def read(path: UPath) -> bytes | None:
-    """The file's content, or None where there is no such file. Raises StorageError where it can't be read."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        return _tried("read", path, path.read_bytes)
-    return None
-
-
-def exists(path: UPath) -> bool:
-    """Whether there is such a file. Raises StorageError where that can't be known."""
-    return _tried("read", path, path.exists)
-
-
-def remove(path: UPath) -> None:
-    """Remove a file that may be gone already. Raises StorageError where it can't be removed."""
-    with contextlib.suppress(FileNotFoundError):
-        _tried("removed", path, path.unlink)
-
-
-def files_in(folder: UPath) -> list[UPath]:
-    """The files in a folder that may not exist. Raises StorageError where it can't be read."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        return _tried("read", folder, lambda: list(folder.iterdir()))
-    return []
-
-
-def names_by_folder(root: UPath) -> dict[str, set[str]]:
-    """The names of the files in each folder of `root`, in one listing.
-
-    Raises StorageError where it can't be read.
-    """
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        return _tried("read", root, _list if is_local(root) else _find, root)
-    return {}
-
-
-def remove_temporary(folder: UPath) -> None:
-    """Remove what a killed process left half written in this folder.
-
-    Another process that is just writing there loses its temporary file, and writes it again.
-    """
-    if is_local(folder):
-        for path in files_in(folder):
-            if path.name.endswith(TEMPORARY):
-                remove(path)
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is one under which another is written."""
+    return re.fullmatch(rf"\..+\..+{re.escape(TEMPORARY)}", name) is not None
 
 
 def reason(error: Exception) -> str:
@@ -98,58 +176,3 @@ def reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return (str(error).strip() or type(error).__name__).split("\n")[0]
-
-
-def _tried(verb: str, path: UPath, action: Callable[..., Result], *arguments: object) -> Result:
-    """What the action gives; FileNotFoundError and NotADirectoryError as they come, unless it writes."""
-    absent = (FileNotFoundError, NotADirectoryError) if verb != "written" else ()
-    attempts = Retrying(
-        stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_exponential(FIRST_PAUSE_SECONDS),
-        retry=retry_if_exception_type(Exception) & retry_if_not_exception_type((PermissionError, *absent)),
-        reraise=True,
-    )
-    try:
-        return attempts(action, *arguments)
-    except absent:
-        raise
-    except Exception as error:  # an object store's client raises errors of its own
-        raise StorageError(f"{path} can't be {verb}: {reason(error)}") from error
-
-
-def _list(root: UPath) -> dict[str, set[str]]:
-    found = {}
-    with os.scandir(root.path) as folders:
-        for folder in folders:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder.path) as names:
-                found[folder.name] = {file.name for file in names}
-    return found
-
-
-def _find(root: UPath) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = defaultdict(set)
-    for file in root.fs.find(root.path):
-        folder, name = file.rsplit("/", 2)[-2:]
-        found[folder].add(name)
-    return found
-
-
-def _put(path: UPath, content: bytes) -> None:
-    final = Path(path.path)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex}{TEMPORARY}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(final)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(final.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

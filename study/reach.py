@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from study import files
 from study.config import StudyError
+from study.files import is_local
 from study.provenance import versions
 from study.resources import Node
 from study.store import TrialStore
@@ -31,14 +31,14 @@ def check(store: TrialStore, nodes: Sequence[Node]) -> None:
     others = [node for node in nodes if node.cpus and node.id != here]
     if not others:
         return
-    new = not files.exists(store.root)
-    marker = store.root / f".reach-test-{uuid.uuid4().hex}"
-    files.write(marker, b"test")
+    new = not store.root.exists()
+    marker = f".reach-test-{uuid.uuid4().hex}"
+    store.files.write(marker, b"test")
     try:
-        problems = _asked(others, str(store.root), marker.name)
+        problems = _asked(others, str(store.root), marker)
     finally:
-        files.remove(marker)
-        if new and files.is_local(store.root):
+        store.files.remove(marker)
+        if new and is_local(store.root):
             with contextlib.suppress(OSError):  # not empty: another run has begun there
                 store.root.rmdir()
     if problems:
@@ -93,7 +93,7 @@ def _look(storage: str, marker: str) -> tuple[str | None, dict[str, str]]:
     unusable = None
     try:
         store = TrialStore(storage)
-        if files.read(store.root / marker) is None:
+        if store.files.read(marker) is None:
             unusable = f"storage {storage} is not there, or is another one"
         else:
             store.check_writable()

@@ -8,14 +8,16 @@
     trials/<key>/error.txt        only after a failure: the traceback
     trials/<key>/lock             only while unfinished: held by the process that trains it
 
-Everything is plain data with a checksum: reading a storage executes nothing. Every file is whole or absent.
+Everything is plain data with a checksum: reading a storage executes nothing, follows nothing out of it, and
+takes memory in proportion to its files. Every file is whole or absent. Only files of these names are removed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +27,17 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 from upath import UPath
 
-from study import files
 from study.config import StudyError
 from study.curve_file import decoded_curve, encoded_curve
+from study.files import MOST_BYTES, Files, RefusedFile, StorageError, is_local, is_temporary, reason
 from study.records import RESULT, STUDY, Damaged, NewerFormat, decoded, encoded
 
 COMMITTED = {"curve.parquet", "result.json"}
+OURS = COMMITTED | {"checkpoint.pt", "stopped.json", "error.txt", "lock"}
 READERS = 16
+# The most that is read of a curve and of a checkpoint: what is larger would fill the memory.
+MOST_CURVE_BYTES = 1024**3
+MOST_CHECKPOINT_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 @dataclass(frozen=True)
@@ -56,14 +62,14 @@ class TrialStore:
     def __init__(self, root: str | Path | UPath) -> None:
         try:
             self.root = UPath(root)
-            if not files.is_local(self.root):
+            if not is_local(self.root):
                 # A listing that is kept knows nothing of what other processes write meanwhile.
                 self.root = UPath(self.root, use_listings_cache=False)
         except (ValueError, ImportError, OSError) as error:
             raise StudyError(
                 f"storage {root}: {error}", "Give a folder or a URL such as s3://bucket/results."
             ) from None
-        if files.is_local(self.root):
+        if is_local(self.root):
             # Workers have other working directories.
             self.root = UPath(Path(str(self.root.path)).absolute())
         try:
@@ -75,41 +81,42 @@ class TrialStore:
                 f"storage {root}: {error}", "pip install 'study[cluster]' brings S3 and Google's storage."
             ) from None
         except Exception as error:  # whatever the file system's own library raises
-            raise StudyError(f"storage {root} can't be read: {files.reason(error)}") from None
+            raise StudyError(f"storage {root} can't be read: {reason(error)}") from None
         if not usable:
             raise StudyError(f"storage {root} is a file, not a folder.", "Name another with --storage.")
+        self.files = Files(self.root)
 
     def check_writable(self) -> None:
         """Raises StudyError where the storage can't be written."""
-        probe = self.root / f".write-test-{os.getpid()}"
+        probe = f".write-test-{os.getpid()}"
         try:
             new = not self.root.exists()
-            files.write(probe, b"test")
-            files.remove(probe)
-            if new and files.is_local(self.root):
+            self.files.write(probe, b"test")
+            self.files.remove(probe)
+            if new and is_local(self.root):
                 self.root.rmdir()  # the request may still turn out to be wrong
         except (OSError, StudyError) as error:
             cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
             raise StudyError(
-                f"storage {self.root} can't be written: {files.reason(cause)}",
+                f"storage {self.root} can't be written: {reason(cause)}",
                 "Name another folder or URL with --storage or STUDY_STORAGE.",
             ) from None
 
     def states(self) -> States:
         """How far all trials are, in one listing."""
-        found = files.names_by_folder(self.root / "trials")
+        found = self.files.names_by_folder("trials")
         finished = {key for key, names in found.items() if "result.json" in names}
         stopped = {key for key, names in found.items() if "stopped.json" in names} - finished
         return States(
             finished,
             stopped,
             {key for key, names in found.items() if "checkpoint.pt" in names} - finished - stopped,
-            {key for key in finished if found[key] - COMMITTED},
+            {key for key in finished if any(map(_is_left_over, found[key]))},
         )
 
     def has(self, key: str) -> bool:
         """Whether this trial is committed."""
-        return files.exists(self._trial(key) / "result.json")
+        return self.files.exists(f"trials/{key}/result.json")
 
     def damaged(self, keys: Iterable[str]) -> dict[str, str]:
         """Of these committed trials, those that can't be read any more, and what is wrong with them.
@@ -133,42 +140,42 @@ class TrialStore:
 
     def save_stopped(self, key: str, why: dict[str, Any]) -> None:
         """Record that a scheduler stopped the trial; it is not finished, and its checkpoint stays."""
-        files.write(self._trial(key) / "stopped.json", encoded(why))
+        self.files.write(f"trials/{key}/stopped.json", encoded(why))
 
     def forget_stopped(self, key: str) -> None:
         """The trial goes on."""
-        files.remove(self._trial(key) / "stopped.json")
+        self.files.remove(f"trials/{key}/stopped.json")
 
     def result(self, key: str) -> dict[str, Any]:
         """The trial's result. Raises Damaged, also where it is missing or incomplete."""
-        path = self._trial(key) / "result.json"
-        result = decoded(files.read(path), RESULT, path)
+        content, where = self._read(f"trials/{key}/result.json")
+        result = decoded(content, RESULT, where)
         if result["key"] != key:
-            raise Damaged(f"{path}: is a copy of the result of {result['key']}")
+            raise Damaged(f"{where}: is a copy of the result of {result['key']}")
         return result
 
     def curve(self, key: str) -> pa.Table:
         """The trial's iterations. Raises Damaged, also where it is missing."""
-        path = self._trial(key) / "curve.parquet"
-        return decoded_curve(files.read(path), path)
+        return decoded_curve(*self._read(f"trials/{key}/curve.parquet", MOST_CURVE_BYTES))
 
     def commit(self, key: str, curve: dict[str, Any], result: dict[str, Any]) -> None:
         """Write a finished trial: first the curve (column -> array), then the result that makes it count."""
-        files.write(self._trial(key) / "curve.parquet", encoded_curve(curve))
-        files.write(self._trial(key) / "result.json", encoded({"key": key, **result}))
+        self.files.write(f"trials/{key}/curve.parquet", encoded_curve(curve))
+        self.files.write(f"trials/{key}/result.json", encoded({"key": key, **result}))
         self.tidy(key)
 
     def tidy(self, key: str) -> None:
-        """Remove what lies beside a finished trial's files."""
-        for path in files.files_in(self._trial(key)):
-            if path.name not in COMMITTED:
-                files.remove(path)
+        """Remove what a process left beside a finished trial's files."""
+        self._remove(key, _is_left_over)
 
     def remove(self, key: str) -> None:
         """Forget a trial; the result goes first, so that half a removal is an unfinished trial."""
-        files.remove(self._trial(key) / "result.json")
-        for path in files.files_in(self._trial(key)):
-            files.remove(path)
+        self.files.remove(f"trials/{key}/result.json")
+        self._remove(key, lambda name: name in OURS or is_temporary(name))
+
+    def _remove(self, key: str, unwanted: Callable[[str], bool]) -> None:
+        for name in filter(unwanted, self.files.names(f"trials/{key}")):
+            self.files.remove(f"trials/{key}/{name}")
 
     def lock(self, key: str) -> FileLock | None:
         """The right to train this trial, until it is released or this process ends; None where another
@@ -177,18 +184,17 @@ class TrialStore:
         It keeps several runs on one storage from training the same trial at the same time; where it can't
         be had (an object store, a filesystem without locks), they may do so, and write the same bits.
         """
-        folder = self._trial(key)
-        lock = FileLock(Path(folder.path) / "lock", blocking=False)
-        if not files.is_local(folder):
+        folder = self.files.make_folder(f"trials/{key}")
+        lock = FileLock((folder or Path()) / "lock", blocking=False)
+        if folder is None:
             return lock
         try:
-            Path(folder.path).mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout:
             return None
         except OSError:
             return lock
-        files.remove_temporary(folder)
+        self.files.remove_temporary(f"trials/{key}")
         return lock
 
     def unlock(self, lock: FileLock) -> None:
@@ -199,51 +205,59 @@ class TrialStore:
 
     def abandoned(self, key: str) -> bool:
         """Whether a process was killed that trained the trial, or one does so still."""
-        return files.exists(self._trial(key) / "lock")
+        return self.files.exists(f"trials/{key}/lock")
 
     def save_checkpoint(self, key: str, state: bytes) -> None:
         """Keep an unfinished trial's state, in place of an older one."""
-        files.write(self._trial(key) / "checkpoint.pt", hashlib.sha256(state).digest() + state)
+        self.files.write(f"trials/{key}/checkpoint.pt", hashlib.sha256(state).digest() + state)
 
     def checkpoint(self, key: str) -> bytes | None:
         """The state saved last, or None. Raises Damaged where it is not what was saved."""
-        path = self._trial(key) / "checkpoint.pt"
-        content = files.read(path)
+        content, where = self._read(f"trials/{key}/checkpoint.pt", MOST_CHECKPOINT_BYTES)
         if content is None:
             return None
         digest, state = content[:32], content[32:]
         if hashlib.sha256(state).digest() != digest:
-            raise Damaged(f"{path}: the checksum does not match")
+            raise Damaged(f"{where}: the checksum does not match")
         return state
 
     def save_error(self, key: str, traceback: str) -> str:
         """Keep the traceback of a failed trial and return where it lies, or why it does not."""
-        path = self._trial(key) / "error.txt"
         try:
-            files.write(path, traceback.encode())
-        except files.StorageError as error:
+            return str(self.files.write(f"trials/{key}/error.txt", traceback.encode()))
+        except StorageError as error:
             return str(error)
-        return str(path)
 
     def save_study(self, record: dict[str, Any]) -> None:
         """Keep a study as it is run: everything that analysis needs besides the trials."""
-        files.remove_temporary(self.root / "studies")
-        path, content = self.root / "studies" / f"{record['name']}.json", encoded(record)
-        if files.read(path) != content:
-            files.write(path, content)
+        self.files.remove_temporary("studies")
+        path, content = f"studies/{record['name']}.json", encoded(record)
+        with contextlib.suppress(RefusedFile):  # and is replaced
+            if self.files.read(path) == content:
+                return
+        self.files.write(path, content)
 
     def study(self, name: str) -> dict[str, Any]:
         """A study as last run. Raises Damaged, also where it is missing."""
-        path = self.root / "studies" / f"{name}.json"
-        return {**decoded(files.read(path), STUDY, path), "name": name}
+        content, where = self._read(f"studies/{name}.json")
+        return {**decoded(content, STUDY, where), "name": name}
 
     def studies(self) -> list[str]:
         """The names of the studies that were run, in alphabetical order."""
-        paths = files.files_in(self.root / "studies")
-        return sorted(path.stem for path in paths if path.suffix == ".json")
+        names = self.files.names("studies")
+        return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
-    def _trial(self, key: str) -> UPath:
-        return self.root / "trials" / key
+    def _read(self, path: str, most: int = MOST_BYTES) -> tuple[bytes | None, UPath]:
+        """A file's content, and where it lies for what is said of it. Raises Damaged where it is no file."""
+        try:
+            return self.files.read(path, most), self.root / path
+        except RefusedFile as refused:
+            raise Damaged(str(refused)) from None
+
+
+def _is_left_over(name: str) -> bool:
+    """Whether a file beside a finished trial's is one that a killed process left there."""
+    return name in OURS - COMMITTED or is_temporary(name)
 
 
 def open_store(given: str | Path | None = None) -> TrialStore:

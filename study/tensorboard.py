@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
+import tempfile
 import zlib
 from collections import defaultdict
 from pathlib import Path
@@ -11,43 +11,48 @@ from typing import Any
 
 from tensorboardX import SummaryWriter
 
-from study.config import StudyError
 from study.store import TrialStore
+
+EVENTS = "events.out.tfevents."
 
 
 class EventFiles:
     """Writes a trial's event file for each study and arm that it belongs to, from what the store holds."""
 
     def __init__(self, store: TrialStore, records: list[dict[str, Any]]) -> None:
-        if store.root.protocol not in ("", "file"):
-            raise StudyError(f"--tensorboard writes to local storages only, not to {store.root}")
         self._store = store
-        self._folders: dict[str, list[Path]] = defaultdict(list)
+        self._folders: dict[str, list[str]] = defaultdict(list)
         for record in records:
             for arm in record["arms"]:
                 for place, candidate in enumerate(arm["candidates"]):
-                    folder = Path(store.root.path, "tensorboard", record["name"], _as_name(arm["label"]))
+                    folder = f"tensorboard/{record['name']}/{_as_name(arm['label'])}"
                     if candidate["overrides"]:
-                        folder /= f"candidate-{place}"
+                        folder += f"/candidate-{place}"
                     for seed, key in enumerate(candidate["keys"]):
-                        self._folders[key].append(folder / f"seed-{seed}")
+                        self._folders[key].append(f"{folder}/seed-{seed}")
 
     def write(self, key: str) -> None:
         """Per iteration loss and accuracy, per epoch test accuracy, and the hyperparameters.
 
         Where this trial's event files are there already, they stay; another's are replaced.
         """
+        files = self._store.files
         for folder in self._folders[key]:
-            whose = folder / "trial.txt"
-            if whose.is_file() and whose.read_text() == key:
+            whose = f"{folder}/trial.txt"
+            if files.read(whose) == key.encode():
                 continue
-            shutil.rmtree(folder, ignore_errors=True)
-            self._write(key, folder)
-            whose.write_text(key)  # last: without it the folder is written anew
+            for name in files.names(folder):
+                if name.startswith(EVENTS):
+                    files.remove(f"{folder}/{name}")
+            with tempfile.TemporaryDirectory() as made:
+                self._write(key, made)
+                for path in Path(made).iterdir():
+                    files.write(f"{folder}/{path.name}", path.read_bytes())
+            files.write(whose, key.encode())  # last: without it the folder is written anew
 
-    def _write(self, key: str, folder: Path) -> None:
+    def _write(self, key: str, folder: str) -> None:
         result, curve = self._store.result(key), self._store.curve(key).to_pydict()
-        with SummaryWriter(str(folder)) as writer:
+        with SummaryWriter(folder) as writer:
             columns = (curve[name] for name in ("iteration", "train_loss", "train_accuracy"))
             for iteration, loss, accuracy in zip(*columns, strict=True):
                 writer.add_scalar("train/loss", loss, iteration)

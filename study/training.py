@@ -6,7 +6,6 @@ N batch, K classes. Accuracies are in [0, 1], durations in seconds.
 from __future__ import annotations
 
 import hashlib
-import io
 import math
 import time
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from study import models, recipe
+from study.checkpoint_file import decoded_state, encoded_state
 from study.config import TrialConfig
 from study.data import Dataset
 from study.plugins import is_plugin
@@ -207,17 +207,16 @@ class Training:
 
     def state(self) -> bytes:
         """Everything needed to go on: weights, optimizer, position, and the curve so far."""
-        state = {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "train_loss": torch.from_numpy(self.train_loss),
-            "train_accuracy": torch.from_numpy(self.train_accuracy),
-            "epochs": [asdict(epoch) for epoch in self.epochs],
-            "seconds": self.seconds,
-        }
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        return buffer.getvalue()
+        return encoded_state(
+            {
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "train_loss": torch.from_numpy(self.train_loss),
+                "train_accuracy": torch.from_numpy(self.train_accuracy),
+                "epochs": [asdict(epoch) for epoch in self.epochs],
+                "seconds": self.seconds,
+            }
+        )
 
     def resume(self, state: bytes) -> None:
         """Go on from another Training's `state()` of the same config and data.
@@ -226,7 +225,7 @@ class Training:
         """
         try:
             # Its tensors go where ours are; what an optimizer keeps on the CPU stays there.
-            self._load(torch.load(io.BytesIO(state), map_location="cpu", weights_only=True))
+            self._load(decoded_state(state))
         except Exception as error:  # torch raises whatever its reader stumbles over
             reason = str(error).strip().split("\n")[0]
             raise ValueError(f"not a state of this training: {type(error).__name__}: {reason}") from error
@@ -240,6 +239,8 @@ class Training:
         self.train_loss = loaded["train_loss"].numpy()
         self.train_accuracy = loaded["train_accuracy"].numpy()
         self.iteration = len(self.train_loss)
+        if not len(self.train_accuracy) == self.iteration <= self.iterations:
+            raise ValueError(f"{self.iteration:,} iterations of {self.iterations:,}")
         self.epochs = [Epoch(**epoch) for epoch in loaded["epochs"]]
         self.seconds = loaded["seconds"]
 

@@ -55,7 +55,7 @@ def made_storage(
     store = TrialStore(folder)
     arms = []
     for arm, of_seeds in accuracy.items():
-        keys = [f"{arm}-{seed}" for seed in range(len(of_seeds))]
+        keys = [f"{arm.replace('/', '_')}-{seed}" for seed in range(len(of_seeds))]
         arms.append({"label": arm, "overrides": {}, "candidates": [{"overrides": {}, "keys": keys}]})
         for seed, of_seed in enumerate(of_seeds):
             curve = curves[arm][seed] if curves else np.array([0.1, 0.2, 0.3, 0.4]) + seed / 100

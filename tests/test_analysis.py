@@ -47,11 +47,11 @@ def test_a_figure_shows_the_mean_and_the_range_of_the_seeds(storage: TrialStore)
 def test_the_same_results_give_the_same_files(storage: TrialStore) -> None:
     results = load(storage)
     first, again = (
-        [path.read_bytes() for path in save(draw_training_curves(results, "width"), folder, "width")]
-        for folder in (storage.root / "one", storage.root / "two")
+        save(draw_training_curves(results, "width"), storage.files, stem) for stem in ("one", "two")
     )
     assert first == again
-    assert b"Figure 10: Width" in first[1]
+    assert (storage.root / "one.svg").read_bytes() == first["svg"]
+    assert b"Figure 10: Width" in first["svg"]
 
 
 def test_the_effect_figure_shows_every_seed_and_the_published_value(storage: TrialStore) -> None:
@@ -62,8 +62,9 @@ def test_the_effect_figure_shows_every_seed_and_the_published_value(storage: Tri
     assert shown.half_width["12"] == pytest.approx(2.484, abs=1e-3)
     assert shown.published["12"] == 95.17
     kinds = ("png", "svg", "pdf")
-    paths = save(draw_effects(load(storage), "width"), storage.root / "figures", "effect", kinds)
-    assert [path.read_bytes()[:4] for path in paths] == [b"\x89PNG", b"<?xm", b"%PDF"]
+    made = save(draw_effects(load(storage), "width"), storage.files, "figures/effect", kinds)
+    assert [made[kind][:4] for kind in kinds] == [b"\x89PNG", b"<?xm", b"%PDF"]
+    assert [(storage.root / f"figures/effect.{kind}").read_bytes() for kind in kinds] == [*made.values()]
 
 
 def test_one_seed_says_what_the_test_set_alone_leaves_open(tmp_path: Path) -> None:

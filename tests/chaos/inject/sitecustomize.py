@@ -109,12 +109,18 @@ def around(point: str, action: Callable[..., Any], name: Callable[..., str]) -> 
     return disturbed
 
 
-open_path = pathlib.Path.open
+open_descriptor = os.fdopen
 
 
-def disturbed_open(path: pathlib.Path, mode: str = "r", *arguments: Any, **named: Any) -> Any:
-    file = open_path(path, mode, *arguments, **named)
-    return Torn(file, name_of(path.name)) if path.name.endswith(".tmp") and mode == "wb" else file
+def path_of(descriptor: int) -> str:
+    return str(pathlib.Path(f"/proc/self/fd/{descriptor}").readlink())
+
+
+def disturbed_open(descriptor: int, mode: str = "r", *arguments: Any, **named: Any) -> Any:
+    file = open_descriptor(descriptor, mode, *arguments, **named)
+    if mode != "wb" or not (path := path_of(descriptor)).endswith(".tmp"):
+        return file
+    return Torn(file, name_of(path))
 
 
 def noted(prepared: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -180,10 +186,8 @@ if "clock" in SPEC:
     real_time, seconds_ahead = time.time, pathlib.Path(SPEC["clock"])
     time.time = lambda: real_time() + int(seconds_ahead.read_text() or 0)
 elif SPEC:
-    pathlib.Path.open = disturbed_open
-    os.fsync = around(
-        "flush", os.fsync, lambda fd: name_of(str(pathlib.Path(f"/proc/self/fd/{fd}").readlink()))
-    )
+    os.fdopen = disturbed_open
+    os.fsync = around("flush", os.fsync, lambda descriptor: name_of(path_of(descriptor)))
     os.replace = around("rename", os.replace, lambda _, to: pathlib.PurePath(to).name)
     os.unlink = around("remove", os.unlink, lambda path, **_: pathlib.PurePath(path).name)
     if ":" in SPEC["point"]:
