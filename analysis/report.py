@@ -60,6 +60,7 @@ def write(results: Results, out: Path, studies: Iterable[str] | None = None) -> 
     """
     records = [results.studies[name] for name in (results.studies if studies is None else studies)]
     records.sort(key=lambda record: (record["figure"] or 10**6, record["name"]))
+    out.mkdir(parents=True, exist_ok=True)
     files = Files(UPath(out.absolute()))
     sections = [_section(results, record, files) for record in records]
     whole = pd.concat(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,15 +26,21 @@ from study.options import (
     Studies,
     TensorBoard,
     TrialTimeout,
+    TrustAddress,
     gpus,
     overrides,
 )
 from study.terminal import plain, say
 
+if TYPE_CHECKING:
+    from study.payload import Payload
+
 FAILED = 1
+# Of the files that were sent.
+MOST_SHOWN = 20
 # What a job's log may hold besides printable characters.
 LINES = "\n\t"
-OWN = {"studies", "address", "follow", "insecure", "storage"}
+OWN = {"studies", "address", "follow", "insecure", "trust_address", "include", "storage"}
 
 commands = typer.Typer()
 
@@ -55,6 +61,11 @@ def submit(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Also to a cluster that asks for no token.")
     ] = False,
+    trust_address: TrustAddress = False,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="Send this file or folder too; repeatable."),
+    ] = None,
     seeds: Seeds = 3,
     set_: Set = None,
     dataset: DatasetOption = None,
@@ -89,7 +100,8 @@ def submit(
     gpus(gpus_per_trial)
     plan = jobs.planned([load(of) for of in dict.fromkeys(studies)], seeds, changed)
     place = jobs.shared_storage(storage)
-    client = connect(address, insecure)
+    sent = jobs.packed(plan, studies, include or [])
+    client = connect(address, insecure, trust_address)
     same = jobs.find(client, jobs.job_id(plan, place))
     running = [of.submission_id for of in same if not of.status.is_terminal()]
     if running and not follow:
@@ -102,7 +114,8 @@ def submit(
         job = running[-1]
         say(f"{job} already runs", err=True)
     else:
-        job = jobs.submit(client, plan, studies, _options(context), place)
+        job = jobs.submit(client, plan, sent, _options(context), place)
+        _say_what_travelled(sent)
         say(f"{len(plan.trials)} trials submitted; results go to {place}", err=True)
     if follow:
         _follow(client, job, address)
@@ -112,7 +125,9 @@ def submit(
 
 
 @commands.command()
-def logs(address: JobServer, job: JobId = None, follow: Follow = False) -> None:
+def logs(
+    address: JobServer, job: JobId = None, follow: Follow = False, trust_address: TrustAddress = False
+) -> None:
     """Show what a job has said.
 
     Example: `study logs --follow --address http://localhost:8265`
@@ -120,7 +135,7 @@ def logs(address: JobServer, job: JobId = None, follow: Follow = False) -> None:
     from study import jobs
     from study.job_server import connect
 
-    client = connect(address)
+    client = connect(address, trust_address=trust_address)
     job = jobs.chosen(client, job)
     if follow:
         _follow(client, job, address)
@@ -129,7 +144,7 @@ def logs(address: JobServer, job: JobId = None, follow: Follow = False) -> None:
 
 
 @commands.command()
-def stop(address: JobServer, job: JobId = None) -> None:
+def stop(address: JobServer, job: JobId = None, trust_address: TrustAddress = False) -> None:
     """Stop a job, after its running trials have saved. Submitted again, it continues.
 
     Example: `study stop --address http://localhost:8265`
@@ -137,7 +152,7 @@ def stop(address: JobServer, job: JobId = None) -> None:
     from study import jobs
     from study.job_server import connect
 
-    client = connect(address)
+    client = connect(address, trust_address=trust_address)
     job = jobs.chosen(client, job)
     stopped = jobs.stop(client, job)
     say(f"{job} is stopped; the same `study submit` continues it" if stopped else f"{job} had ended")
@@ -179,6 +194,17 @@ def _options(context: typer.Context) -> list[str]:
         else:
             words += [f"{option}={of}" for of in (value if isinstance(value, list | tuple) else [value])]
     return words
+
+
+def _say_what_travelled(sent: Payload) -> None:
+    from study.payload import shown_size
+
+    for path, size in [*sent.files.items()][:MOST_SHOWN]:
+        say(f"sent {path}, {shown_size(size)}", err=True)
+    if (more := len(sent.files) - MOST_SHOWN) > 0:
+        say(f"sent {more:,} more files; {shown_size(sent.size)} in all", err=True)
+    if sent.left_here:
+        say(f"left here, since they look like secrets: {', '.join(map(str, sent.left_here))}", err=True)
 
 
 def _follow_command(job: str, address: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from study.options import AsJson, JobServer, Storage
+from study.options import AsJson, JobServer, Storage, TrustAddress
 from study.terminal import say
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def status(
     storage: Storage = None,
     address: JobServer | None = None,
     as_json: AsJson = False,
+    trust_address: TrustAddress = False,
 ) -> None:
     """Show how far the studies in a storage are: finished, begun and missing trials.
 
@@ -41,7 +42,7 @@ def status(
         from study import jobs
         from study.job_server import connect
 
-        show.jobs(jobs.rows(connect(address)), address, as_json)
+        show.jobs(jobs.rows(connect(address, trust_address=trust_address)), address, as_json)
         return
     from study import api
     from study.store import open_store

@@ -8,19 +8,27 @@ import os
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from study import cluster_token
 from study.config import StudyError
 from study.files import reason
+from study.listeners import is_loopback, strangers
 
 ANSWER_SECONDS = 5.0
+# What requests is told, so that the token meets nobody on its way: no proxy, and nowhere else.
+STRAIGHT: dict[str, Any] = {
+    "proxies": dict.fromkeys(("http", "https", "all")),
+    "allow_redirects": False,
+}
 
 
-def connect(address: str, insecure: bool = True) -> Any:
+def connect(address: str, insecure: bool = True, trust_address: bool = False) -> Any:
     """Ray's client of the job server at the address, with the token only where it is asked for.
 
-    Raises StudyError where nothing, something else or another version of Ray answers, where the token is
-    missing or wrong, and, unless `insecure`, where no token is needed.
+    Raises StudyError where nothing, something else or another version of Ray answers; where the token is
+    missing or wrong; unless `insecure`, where no token is needed; and, unless `trust_address`, where others
+    could read the token or be the ones who answer.
     """
     url = (address if "://" in address else f"http://{address}").rstrip("/")
     if not url.startswith(("http://", "https://")):
@@ -29,23 +37,23 @@ def connect(address: str, insecure: bool = True) -> Any:
         import aiohttp  # noqa: F401
         import ray
         import requests
-        from ray.job_submission import JobSubmissionClient
     except ImportError:
         raise StudyError("Ray's job client is not installed: pip install 'ray[default]'") from None
 
     def ask(headers: dict[str, str]) -> Any:
+        if not trust_address:
+            check_address(url)
         try:
-            return requests.get(
-                f"{url}/api/version", headers=headers, timeout=ANSWER_SECONDS, allow_redirects=False
-            )
+            return requests.get(f"{url}/api/version", headers=headers, timeout=ANSWER_SECONDS, **STRAIGHT)
         except (requests.RequestException, ValueError) as error:
             raise StudyError(
                 f"No job server answers at {url}: {_cause(error)}",
                 "Is the tunnel open (`ray dashboard cluster.yaml`)?",
             ) from None
 
-    headers: dict[str, str] = {}
-    answer = ask(headers)
+    # Without a word of ours, Ray's client sends the token unasked.
+    headers = {"Authorization": ""}
+    answer = ask({})
     if answer.status_code in (401, 403):
         token, where = cluster_token.read()
         headers = {"Authorization": f"Bearer {token}"}
@@ -72,7 +80,46 @@ def connect(address: str, insecure: bool = True) -> Any:
     # Ray prefers this to the address that it is given, and RAY_ADDRESS too.
     os.environ["RAY_API_SERVER_ADDRESS"] = url
     with errors_of(url):
-        return JobSubmissionClient(url, headers=headers)
+        return _client(url, headers, trust_address)
+
+
+def check_address(url: str) -> None:
+    """Raises StudyError where others could read what is sent there, or be the ones who receive it."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        raise StudyError(f"--address {url}: {error}") from None
+    again = "--trust-address does it nevertheless."
+    if parts.scheme == "http" and not is_loopback(host):
+        raise StudyError(
+            f"{url}: everybody on the way could read the token, since http does not encrypt it.",
+            f"Open a tunnel (`ray dashboard cluster.yaml`) and give http://localhost:8265. {again}",
+        )
+    if parts.scheme == "http" and (others := strangers(port)):
+        raise StudyError(
+            f"{url}: on this port listens another user of this machine, {', '.join(sorted(others))}, "
+            "who would get the token.",
+            f"Open the tunnel to another port (`ray dashboard --port 8266 cluster.yaml`). {again}",
+        )
+
+
+def _client(url: str, headers: dict[str, str], trust_address: bool) -> Any:
+    from ray.job_submission import JobSubmissionClient
+
+    class Client(JobSubmissionClient):  # type: ignore[misc]
+        """Looks again before each request: a tunnel may have ended, and another user taken its port."""
+
+        def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:
+            self.check_address()
+            return super()._do_request(method, endpoint, **options, **STRAIGHT)
+
+        def check_address(self) -> None:
+            if not trust_address:
+                check_address(url)
+
+    return Client(url, headers=headers)
 
 
 def _cause(error: Exception) -> str:
@@ -86,8 +133,10 @@ def errors_of(url: str) -> Iterator[None]:
     """Whatever the client raises, as a line."""
     import aiohttp
     import requests
+    from ray.exceptions import RayError
 
+    failures = (RuntimeError, OSError, ValueError, RayError, aiohttp.ClientError, requests.RequestException)
     try:
         yield
-    except (RuntimeError, OSError, ValueError, aiohttp.ClientError, requests.RequestException) as error:
+    except failures as error:
         raise StudyError(f"The job server at {url} failed: {_cause(error)}") from None

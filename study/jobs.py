@@ -14,9 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from study import working_dir
+from study import payload
 from study.config import StudyError, did_you_mean
 from study.job_server import errors_of
+from study.payload import Payload
 from study.plan import Plan, make_plan
 from study.spec import Study
 from study.store import TrialStore
@@ -87,19 +88,21 @@ def chosen(client: Any, wanted: str | None) -> str:
     return str((running or ids)[-1])
 
 
-def submit(client: Any, plan: Plan, studies: Sequence[str], options: Sequence[str], storage: str) -> str:
+def packed(plan: Plan, studies: Sequence[str], include: Sequence[str]) -> Payload:
+    """What is to be sent with the studies of the plan. Raises StudyError as payload.packed does."""
+    return payload.packed(studies, [trial.config for trial in plan.trials.values()], include)
+
+
+def submit(client: Any, plan: Plan, sent: Payload, options: Sequence[str], storage: str) -> str:
     """Send the studies, to be trained by `study tune` on the cluster; the job's id.
 
-    `studies` and `options` are the words of `study tune`. Raises StudyError where too much lies beside the
-    studies, or the job server fails.
+    `options` are words of `study tune`. Raises StudyError where the job server fails.
     """
-    words = working_dir.words_there(studies)
-    files = working_dir.files(words, [trial.config for trial in plan.trials.values()])
-    command = ["study", "tune", *words, *options, "--storage", storage, "--address", "auto"]
+    command = ["study", "tune", *sent.words, *options, "--storage", storage, "--address", "auto"]
     wanted = job_id(plan, storage)
     before = len(find(client, wanted))
     with tempfile.TemporaryDirectory() as folder:
-        working_dir.copy(files, Path(folder))
+        sent.copy(Path(folder))
         with errors_of(client.get_address()):
             return str(
                 client.submit_job(
@@ -122,6 +125,7 @@ def follow(client: Any, job: str, say: Callable[[str], None]) -> Any:
     """Say what the job says until it ends; its JobDetails. Left by Ctrl-C, it goes on."""
 
     async def tail() -> None:
+        client.check_address()
         async for text in client.tail_job_logs(job):
             say(text)
 

@@ -43,6 +43,13 @@ Address = Annotated[
 JobServer = Annotated[
     str, typer.Option("--address", help="The cluster's job server, such as http://localhost:8265.")
 ]
+TrustAddress = Annotated[
+    bool,
+    typer.Option(
+        "--trust-address",
+        help="Send the token over http to another machine, or to another user's port, too.",
+    ),
+]
 CpusPerTrial = Annotated[
     float | None,
     typer.Option(

@@ -136,17 +136,16 @@ def _own_modules(name: str) -> list[ModuleType]:
     while unread:
         module = unread.pop()
         found[module.__name__] = module
-        for imported in _imports(module):
+        for imported in imports(_source(module), module.__package__ or ""):
             source = getattr(sys.modules.get(imported), "__file__", None)
             if imported not in found and source and Path(source).is_relative_to(folder):
                 unread.append(sys.modules[imported])
     return [found[module] for module in sorted(found)]
 
 
-def _imports(module: ModuleType) -> Iterator[str]:
-    """Every name that the module's source may import a module by."""
-    package = module.__package__ or ""
-    for node in ast.walk(ast.parse(_source(module).read_bytes())):
+def imports(source: Path, package: str) -> Iterator[str]:
+    """Every name that a module of this package may import a module by."""
+    for node in ast.walk(ast.parse(source.read_bytes())):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -19,6 +19,8 @@ LAYERS = [
         "domains",
         "plugins",
         "local_files",
+        "listeners",
+        "secret_names",
         "limits",
         "memory",
         "stops",
@@ -30,7 +32,7 @@ LAYERS = [
     },
     {"files"},
     {"records"},
-    {"curve_file", "checkpoint_file"},
+    {"curve_file", "checkpoint_file", "download"},
     {"store"},
     {"spec", "key", "data", "provenance"},
     {"loading", "plan", "models", "tensorboard"},
@@ -38,7 +40,7 @@ LAYERS = [
     {"training", "follower", "resources"},
     {"outcome"},
     {"trainable"},
-    {"prepare", "ray_session", "reach", "working_dir", "job_server", "cluster_file"},
+    {"prepare", "ray_session", "reach", "payload", "job_server", "cluster_file"},
     {"probe"},
     {"runner", "jobs"},
     {"api"},
@@ -85,7 +87,7 @@ def test_analysis_names_only_the_plain_rooms_of_study() -> None:
     for path in (ROOT / "analysis").glob("*.py"):
         names = imported(path)
         rooms = {name.split(".")[1] for name in names if name.startswith("study.")}
-        assert rooms <= {"store", "files", "records", "config", "claims"}, path
+        assert rooms <= {"store", "files", "records", "config", "claims", "terminal"}, path
         assert not {name.partition(".")[0] for name in names} & {"ray", "torch", "torchvision"}, path
 
 

@@ -41,16 +41,26 @@ def laptop(tmp_path: Path, head: Head) -> Iterator[Laptop]:
     runs.end()
 
 
-def test_a_study_is_trained_on_the_cluster_with_the_users_own_files_alone(laptop: Laptop) -> None:
-    stay = ("results/trials/a/result.json", "data/MNIST/raw/x", ".git/config", "env/pyvenv.cfg", ".env")
-    for path in (*stay, "helpers/shapes.py"):
+def test_a_study_is_trained_on_the_cluster_with_what_it_needs_and_what_is_named(laptop: Laptop) -> None:
+    stay = ("results/trials/a/result.json", "data/MNIST/raw/x", ".git/config", "id_ed25519", "unused.py")
+    for path in (*stay, "helpers/shapes.py", "grids/width.json"):
         (laptop.folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (laptop.folder / path).write_text("")
-    done = laptop.at(*TINY, "--follow")
+        (laptop.folder / path).write_text("2")
+    own = "import helpers.shapes\n" + STUDY_FILE.replace(
+        "[2, 4]", "[int(open('grids/width.json').read()), 4]"
+    )
+    (laptop.folder / "tiny_width.py").write_text(own)
+    done = laptop.at(*TINY, "--include", "grids", "--follow")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == f"2 trials submitted; results go to {laptop.head.storage}\n"
+    assert done.stderr.splitlines() == [
+        f"sent tiny_width.py, {len(own) / 1024:.1f} KiB",
+        "sent helpers/shapes.py, 0.0 KiB",
+        "sent grids/width.json, 0.0 KiB",
+        f"2 trials submitted; results go to {laptop.head.storage}",
+    ]
     assert "Tiny Width" in done.stdout
-    assert laptop.head.received() == {"tiny_width.py", "helpers/shapes.py"}
+    assert laptop.head.received() == {"tiny_width.py", "helpers/shapes.py", "grids/width.json"}
+    (laptop.folder / "tiny_width.py").write_text(STUDY_FILE)
     assert "finished" in laptop("status").stdout
     again = laptop.at(*TINY, "--follow")
     assert again.returncode == 0, again.stdout + again.stderr
@@ -122,7 +132,7 @@ def test_what_does_not_travel_is_named(laptop: Laptop, tmp_path_factory: pytest.
     assert "lies outside of" in laptop.refused("submit", str(elsewhere), *at)
     with (laptop.folder / "video.bin").open("wb") as file:
         file.truncate(101 * 1024**2)
-    assert "video.bin (101.0 MiB)" in laptop.refused(*TINY, "--epochs", "3", *at)
+    assert "video.bin (101.0 MiB)" in laptop.refused(*TINY, "--include", "video.bin", *at)
 
 
 def test_without_the_right_token_nothing_is_sent(laptop: Laptop, tmp_path: Path) -> None:
@@ -132,6 +142,7 @@ def test_without_the_right_token_nothing_is_sent(laptop: Laptop, tmp_path: Path)
     assert "wrong-wrong" not in wrong
     missing = laptop.refused(*words, RAY_AUTH_TOKEN="", RAY_AUTH_TOKEN_PATH=str(tmp_path / "none"))
     assert "there is none in" in missing
+    (tmp_path / "two").touch(0o600)
     (tmp_path / "two").write_text("hunter2\nhunter3")
     damaged = laptop.refused(*words, RAY_AUTH_TOKEN="", RAY_AUTH_TOKEN_PATH=str(tmp_path / "two"))
     assert "holds no token" in damaged
