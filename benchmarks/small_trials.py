@@ -23,6 +23,7 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+from processes import private_ray
 
 from analysis import load
 
@@ -44,7 +45,9 @@ def timed(command: list[str]) -> tuple[float, float, dict[str, list[tuple[float,
     """When the command began and ended, and the memory in MB of its processes over time, by what they are."""
     memory: dict[str, list[tuple[float, float]]] = defaultdict(list)
     began = time.time()
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    running = subprocess.Popen(
+        command, env={**os.environ, **private_ray()}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     over = threading.Event()
     watch = threading.Thread(target=_watch, args=(running.pid, memory, over))
     watch.start()

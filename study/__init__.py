@@ -7,6 +7,7 @@ trained by Ray Tune; analysis makes tables and figures of the store's plain file
     claims      a report's sentences as data                    domains     points drawn from Tune's domains
     loading     study files by path or name                     plugins     a user's own networks and data
     data        a data set as uint8 arrays                      models      the networks
+    download    its files, checked by SHA-256                   listing     the studies known by name
     cost        parameters and FLOPs, mostly without torch      recipe      optimizers and losses
     training    one trial, resumable, no Ray                    provenance  where a result comes from
     key         what makes two trials the same                  plan        what is to be trained
@@ -18,7 +19,11 @@ trained by Ray Tune; analysis makes tables and figures of the store's plain file
     progress    what the terminal shows                         api         run() for notebooks and scripts
     cli         list, plan, tune                                cli_results status, report, verify, compare
     options     what the commands' words mean                   show        what they print (show_results)
-    tensorboard event files
+    tensorboard event files                                     terminal    text that can't steer a terminal
+    files       whole or absent, in one place (local_files)     curve_file, checkpoint_file: within bounds
+    own_ray     a run's Ray, closed to other users              payload     what travels to a cluster
+    job_server  Ray's, and who listens there (listeners)        jobs        submitted studies
+    cluster_token, cluster_file: who gets into a cluster        secret_names
 """
 
 from __future__ import annotations

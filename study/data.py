@@ -5,13 +5,11 @@ N images, 1 channel, H = W = 28 pixels, K = 10 classes.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import importlib.metadata
 import math
 import os
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,30 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from study.config import IMAGE_SIZE, StudyError, last_line
+from study.download import download, files
 from study.plugins import is_plugin, resolve
 
 CLASSES = 10
 DIGITS, DIGITS_TEST = 1797, 360
-DOWNLOAD_TIMEOUT_S = 60.0
 
 _IDX_TYPES = {b"\x08": "u1", b"\x0c": ">i4"}
-# Our name -> torchvision's class, and the files of its `raw` folder.
-_IDX = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
-_QMNIST = (
-    "qmnist-train-images-idx3",
-    "qmnist-train-labels-idx2-int",
-    "qmnist-test-images-idx3",
-    "qmnist-test-labels-idx2-int",
-)
-_TORCHVISION = {
-    "mnist": ("MNIST", tuple(f"{stem}-ubyte" for stem in _IDX)),
-    "fashion_mnist": ("FashionMNIST", tuple(f"{stem}-ubyte" for stem in _IDX)),
-    "kmnist": ("KMNIST", tuple(f"{stem}-ubyte" for stem in _IDX)),
-    "qmnist": (
-        "QMNIST",
-        tuple(stem if stem.endswith("int") else f"{stem}-ubyte" for stem in _QMNIST),
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -128,8 +109,10 @@ def load(name: str, folder: Path) -> Dataset:
 
     `package.module:function` names a user's own: a function without arguments that returns a Dataset.
 
-    Downloads it first if it is not there. Raises StudyError where that is impossible, or where the
-    files are not what they should be.
+    Downloads the files that are not there, each checked against its published SHA-256 before it is unpacked.
+    Those that are there are the user's own, perhaps a part of the data set, and only read as what they are;
+    a trial's key rests on their content. Raises StudyError where a download is impossible, or where the files
+    are not what they should be.
     """
     if name == "digits":
         return _digits()
@@ -185,39 +168,14 @@ def _source_files(name: str, folder: Path) -> list[Path]:
     if name == "digits":
         package = importlib.metadata.distribution("scikit-learn")
         return [Path(str(package.locate_file("sklearn/datasets/data/digits.csv.gz")))]
-    kind, stems = _TORCHVISION[name]
-    files = [folder / kind / "raw" / stem for stem in stems]
+    found = files(name, folder)
     try:
-        found = all(path.is_file() for path in files)
+        whole = all(path.is_file() for path in found)
     except OSError as error:
         raise StudyError(f"data folder {folder} can't be read: {error.strerror}") from None
-    if not found:
-        _download(name, kind, folder)
-    return files
-
-
-def _download(name: str, kind: str, folder: Path) -> None:
-    from torchvision import datasets
-
-    raw = folder / kind / "raw"
-    new = [path for path in (raw, *raw.parents) if not path.exists()]
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)
-    try:
-        for train in (True, False):
-            getattr(datasets, kind)(folder, train=train, download=True)
-    except (OSError, RuntimeError) as error:
-        for path in new:
-            with contextlib.suppress(OSError):  # not made, or not empty
-                path.rmdir()
-        reason = str(error).strip().split("\n")[0].rstrip(":")
-        raise StudyError(
-            f"{name} is not in {folder}, and it can't be downloaded: {reason}",
-            f"Name a folder that has it ({kind}/raw/{_TORCHVISION[name][1][0]}, ...) with --data-dir or "
-            "STUDY_DATA, or use the embedded data set with --dataset digits.",
-        ) from None
-    finally:
-        socket.setdefaulttimeout(before)
+    if not whole:
+        download(name, folder)
+    return found
 
 
 def _digits() -> Dataset:

@@ -57,6 +57,8 @@ class Study:
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("STUDY_")},
             "NO_COLOR": "1",
+            # Not the token of whoever runs the tests.
+            "RAY_AUTH_TOKEN_PATH": str(folder / "no-token"),
             "COLUMNS": "200",
         }
         self._begun: list[subprocess.Popen[str]] = []

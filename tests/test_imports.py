@@ -52,7 +52,7 @@ LAYERS = [
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 KNOW_RAY = {"trainable", "follower", "runner", "ray_session", "plugins", "reach", "probe", "job_server"}
-KNOW_TORCH = {"data", "models", "recipe", "training", "trainable", "resources", "provenance", "probe"}
+KNOW_TORCH = {"models", "recipe", "training", "trainable", "resources", "provenance", "probe"}
 KNOW_RAY |= {"cluster_file", "own_ray"}
 KNOW_TORCH |= {"checkpoint_file", "step_graph", "random_streams", "convolution"}
 

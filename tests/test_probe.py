@@ -15,6 +15,7 @@ from ray import tune
 import study
 from study import Study, TrialConfig
 from study.data import Dataset
+from study.own_ray import token_in
 from study.probe import measure, shape
 from study.ray_session import QUIET
 from study.runner import Options
@@ -45,7 +46,7 @@ def three_cores_and_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A Ray of this machine that was told so, whatever it has."""
     for name, value in QUIET.items():
         monkeypatch.setenv(name, value)
-    with workspace() as folder:
+    with workspace() as folder, token_in(folder):
         ray.init(
             "local",
             num_cpus=3,
