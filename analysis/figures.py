@@ -19,6 +19,7 @@ from analysis.statistics import mean_of
 from study.files import Files
 from study.terminal import plain
 
+# Used after a reset: a `matplotlibrc` in the current folder, which matplotlib reads, changes nothing.
 STYLE = Path(__file__).with_name("study.mplstyle")
 # What a figure is without: when and by what it was made, so that the same results give the same bytes.
 SOURCE = {"png": "Source", "svg": "Source", "pdf": "Subject"}
@@ -82,7 +83,7 @@ def draw_training_curves(results: Results, study: str) -> Figure:
     record = results.studies[study]
     curves = training_curves(results, study)
     seeds = int(drawn(results, study).groupby("arm").size().max())
-    with style.context(STYLE):
+    with style.context(STYLE, after_reset=True):
         figure, axes = _figure(record)
         for place, (arm, of_arm) in enumerate(curves.groupby("arm", sort=False)):
             colour = f"C{place % COLOURS}"
@@ -131,7 +132,7 @@ def effects(results: Results, study: str) -> pd.DataFrame:
 def draw_effects(results: Results, study: str) -> Figure:
     """Arms on x, test accuracy on y: every seed a dot, mean and 95 % interval, the published value a mark."""
     record, shown = results.studies[study], effects(results, study)
-    with style.context(STYLE):
+    with style.context(STYLE, after_reset=True):
         figure, axes = _figure(record)
         for place, seeds in enumerate(shown.seeds):
             axes.plot(np.full(len(seeds), place - 0.15), seeds, "o", color="C0", markersize=3, alpha=0.6)
@@ -171,7 +172,7 @@ def rendered(figure: Figure, kind: str, made_from: str = "") -> bytes:
     """The figure as the bytes of a PNG, SVG or PDF file."""
     content = io.BytesIO()
     metadata = METADATA[kind] | ({SOURCE[kind]: made_from} if made_from else {})
-    with style.context(STYLE):
+    with style.context(STYLE, after_reset=True):
         figure.savefig(content, format=kind, metadata=metadata)
     return content.getvalue()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -29,13 +30,24 @@ def _versions() -> dict[str, str]:
     return found
 
 
+# A repository's own settings can name commands. These keep git from running hooks, a monitor of files, and
+# what fetches missing objects; filters can't be turned off, so they are looked for.
+GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+GIT_ENVIRONMENT = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
+FILTERS = r"^filter\..*\.(clean|smudge|process)$"
+
+
 def git_commit(folder: Path) -> str | None:
-    """The commit checked out in `folder`, with `+changes` where files differ from it, or None."""
+    """The commit checked out in `folder`, with `+changes` where files differ from it, or None.
+
+    `+unknown` stands for changes that only a command of the repository's own could tell; it is not run.
+    """
 
     def git(*words: str) -> str | None:
+        command, environment = [*GIT, "-C", str(folder), *words], {**os.environ, **GIT_ENVIRONMENT}
         try:
             done = subprocess.run(
-                ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10, check=False
+                command, capture_output=True, text=True, timeout=10, check=False, env=environment
             )
         except (OSError, subprocess.TimeoutExpired):
             return None
@@ -44,7 +56,11 @@ def git_commit(folder: Path) -> str | None:
     commit = git("rev-parse", "HEAD")
     if commit is None:
         return None
-    return f"{commit}+changes" if git("status", "--porcelain", "--untracked-files=no") else commit
+    filters = git("config", "--show-scope", "--name-only", "--get-regexp", FILTERS) or ""
+    if any(line.startswith(("local", "worktree")) for line in filters.splitlines()):
+        return f"{commit}+unknown"
+    changes = git("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all")
+    return f"{commit}+changes" if changes else commit
 
 
 def hardware(device: str, threads: int) -> dict[str, Any]:

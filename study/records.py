@@ -10,13 +10,18 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from study.claims import Claim
 from study.config import StudyError
 
 # Raised whenever an older version could misread what a newer one wrote.
 FORMAT = 1
+
+
+# A count that analysis can compute with, and a share.
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Damaged(Exception):
@@ -30,7 +35,7 @@ class NewerFormat(Damaged):
 class Record(BaseModel):
     """Read as it is: a number is not made of a text."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
 
 class FileRecord(Record):
@@ -43,20 +48,20 @@ class FileRecord(Record):
 class EpochRecord(Record):
     """What an epoch's end measured; accuracies in [0, 1]."""
 
-    epoch: int
+    epoch: Count
     test_loss: float
-    test_accuracy: float
-    test_top5: float
-    validation_accuracy: float | None
+    test_accuracy: Share
+    test_top5: Share
+    validation_accuracy: Share | None
 
 
 class ConfigRecord(Record):
     """The hyperparameters by which results are sorted; the others come with them."""
 
-    seed: int
+    seed: Count
     dataset: str
     precision: str
-    epochs: int
+    epochs: Count
 
 
 class ProvenanceRecord(Record):
@@ -77,10 +82,10 @@ class EndedRecord(FileRecord):
 
     key: str
     config: ConfigRecord
-    iterations: int
-    parameters: int
-    flops_per_image: int
-    test_class_counts: list[int]
+    iterations: Count
+    parameters: Count
+    flops_per_image: Count
+    test_class_counts: list[Count]
     provenance: ProvenanceRecord
 
 
@@ -104,7 +109,7 @@ class CandidateRecord(Record):
     """A point of an arm's nuisance hyperparameters, and the key of each seed's trial."""
 
     overrides: dict[str, Any]
-    keys: list[str]
+    keys: list[str] = Field(min_length=1)
 
 
 class ArmRecord(Record):
@@ -121,17 +126,28 @@ class StudyRecord(FileRecord):
     name: str
     source: str
     title: str
-    figure: int | None
+    figure: Count | None
     question: str
     varies: str
     reference: str
-    seeds: int
+    seeds: Count
     arms: list[ArmRecord] = Field(min_length=1)
     fixed: dict[str, Any]
     overrides: dict[str, Any]
     versions: dict[str, str]
     published: dict[str, dict[str, float]]
     claims: list[Claim]
+
+    @model_validator(mode="after")
+    def _arms_fit_together(self) -> StudyRecord:
+        labels = [arm.label for arm in self.arms]
+        if len(set(labels)) < len(labels):
+            raise ValueError("an arm occurs twice")
+        if self.reference not in labels:
+            raise ValueError("the reference is no arm")
+        if unknown := {label for claim in self.claims for label in claim.arms} - set(labels):
+            raise ValueError(f"a claim is about what is no arm: {', '.join(sorted(unknown))}")
+        return self
 
 
 RESULT: TypeAdapter[Any] = TypeAdapter(

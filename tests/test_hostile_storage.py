@@ -6,10 +6,11 @@ import hashlib
 import io
 import json
 import os
+import random
 import re
 import resource
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,13 @@ import torch
 from conftest import Study
 from storages import made_storage
 
+from analysis import load
+from analysis.claims import verdicts
+from analysis.comparison import from_reference, side_by_side
+from analysis.tables import arm_table
 from study.claims import increasing
 from study.curve_file import encoded_curve
-from study.records import Damaged
+from study.records import Damaged, encoded
 from study.store import TrialStore
 
 # What a terminal would do: clear itself, change its title, turn text around.
@@ -249,3 +254,78 @@ def test_a_checkpoint_that_would_fill_the_memory_starts_the_trial_anew(
     done = study("tune", "tiny_width.py", "--seeds", "1")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("starts anew: ") == 2
+
+
+VALUES = (
+    None,
+    True,
+    -1,
+    0,
+    10**30,
+    2**63,
+    1e308,
+    -1e308,
+    5e-324,
+    "",
+    "x",
+    "../..",
+    [],
+    {},
+    [[]],
+    [1],
+    {"a": 1},
+)
+
+
+def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Where a record has something; of a list, in its first two entries."""
+    yield path
+    entries = (
+        value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
+    )
+    for name, inner in entries:
+        yield from places(inner, (*path, name))
+
+
+def changed(record: dict[str, Any], path: tuple[str | int, ...], to: Any) -> dict[str, Any]:
+    """The record with another value at this place; without it, or with it twice where that is said."""
+    whole: Any = json.loads(json.dumps(record))
+    within = whole
+    for name in path[:-1]:
+        within = within[name]
+    if to == "absent":
+        del within[path[-1]]
+    elif to == "twice" and isinstance(within, list):
+        within.append(within[path[-1]])
+    else:
+        within[path[-1]] = to
+    return whole
+
+
+def test_a_record_with_a_right_checksum_and_any_wrong_value_is_read_or_left_out(tmp_path: Path) -> None:
+    """300 changes, of some 3,000 that there are, through all that analysis computes."""
+    claims = [increasing("test_accuracy", "s")]
+    told = {"claims": claims, "published": {"a": {"test_accuracy": 95.0}}}
+    made_storage(tmp_path, {"a": [0.9, 0.91], "b": [0.8, "diverged"], "c": [0.7, None]}, **told)
+    files = [
+        tmp_path / of for of in ("studies/width.json", "trials/a-0/result.json", "trials/b-1/result.json")
+    ]
+    records = {path: json.loads(path.read_text()) for path in files}
+    every = [
+        (path, place, value)
+        for path, record in records.items()
+        for place in places({name: of for name, of in record.items() if name != "sha256"})
+        for value in (*VALUES, "absent", "twice")
+        if place
+    ]
+    for path, place, value in random.Random(0).sample(every, 300):
+        whole = path.read_bytes()
+        record = changed({name: of for name, of in records[path].items() if name != "sha256"}, place, value)
+        path.write_bytes(encoded(record))
+        results = load(tmp_path)
+        for name in results.studies:
+            verdicts(results, name)
+            side_by_side(results, name, results, name)
+            arm_table(results, name)
+            from_reference(results, name)
+        path.write_bytes(whole)

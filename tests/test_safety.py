@@ -128,3 +128,43 @@ def test_listing_runs_no_file_of_the_current_folder(study: Study) -> None:
     assert "broken.py: not valid Python" in done.stderr
     assert "mine" in study("list").stdout
     assert not (folder / "EXECUTED").exists()
+
+
+def test_a_repository_s_own_commands_are_not_run(tmp_path: Path) -> None:
+    """A folder that one was handed may bring a .git with hooks, a monitor, filters, submodules."""
+    from study.provenance import git_commit
+
+    def git(*words: str) -> None:
+        subprocess.run(["git", *words], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init")
+    (tmp_path / "file").write_text("1")
+    git("add", "file")
+    git("-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-m", "first")
+    clean = git_commit(tmp_path)
+    assert clean is not None
+    assert "+" not in clean
+    (tmp_path / "file").write_text("2")
+    run = f"touch {tmp_path}/EXECUTED; true"
+    git("config", "core.fsmonitor", run)
+    hook = tmp_path / ".git/hooks/post-index-change"
+    hook.write_text(f"#!/bin/sh\n{run}")
+    hook.chmod(0o755)
+    assert git_commit(tmp_path) == f"{clean}+changes"
+    (tmp_path / ".gitattributes").write_text("* filter=x")
+    git("config", "filter.x.clean", run)
+    os.utime(tmp_path / "file")
+    assert git_commit(tmp_path) == f"{clean}+unknown"
+    assert not (tmp_path / "EXECUTED").exists()
+
+
+def test_matplotlib_s_settings_in_the_current_folder_change_nothing(study: Study) -> None:
+    made_storage(study.folder / "results", {"a": [0.9, 0.91], "b": [0.8, 0.82]})
+    assert study("report", "--out", "before").returncode == 0
+    (study.folder / "matplotlibrc").write_text("text.usetex: True\nbackend: module://evil\nfont.size: 30\n")
+    (study.folder / "evil.py").write_text(HOSTILE_MODULE)
+    done = study("report", "--out", "after")
+    assert done.returncode == 0, done.stderr
+    assert not (study.folder / "EXECUTED").exists()
+    before, after = ((study.folder / of / "figures/width.svg").read_bytes() for of in ("before", "after"))
+    assert before == after
