@@ -6,6 +6,7 @@
 #              CHAOS='--seed 1' draws other faults, '--faults 108 --rounds 1' fewer
 # make bench   study side by side with Ray Tune, Optuna and a plain script, into build/bench; BENCH=--quick for a
 #              first look; then the whole report, the speed of a step, the cost of a study besides it, of loading
+# make lock    clusters/requirements.txt anew, with what constraints.txt pins and the digests that the registry has
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -14,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --retries 10 --timeout 120 --constra
 # Two files of tests at a time, since most of them wait; the longest, chaos and cluster, are the first in order.
 AT_ONCE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: study report test test-cluster lint bench chaos clean
+.PHONY: study report test test-cluster lint bench chaos lock clean
 
 study: .venv/.installed
 	$(BIN)/study tune network_width --dataset digits --epochs 5 --set batch_size=32 --seeds 3
@@ -43,6 +44,13 @@ bench: .venv/.installed-bench
 chaos: .venv/.installed-test
 	$(BIN)/python tests/chaos --jobs 2 $(CHAOS)
 
+# --universal: for every Python from 3.11 and every processor, not only for those of this machine.
+lock: .venv/.installed-lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--only-binary :all: --emit-build-options --custom-compile-command 'make lock' \
+		--constraint constraints.txt --extra cluster --output-file clusters/requirements.txt \
+		pyproject.toml clusters/requirements.in
+
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "study needs Python 3.11 or newer; name one with make PYTHON=...")'
 	$(PYTHON) -m venv .venv
@@ -55,6 +63,10 @@ chaos: .venv/.installed-test
 
 .venv/.installed-bench: .venv/.installed
 	$(PIP) --editable '.[bench]'
+	touch $@
+
+.venv/.installed-lock: .venv/.installed
+	$(PIP) --editable '.[lock]'
 	touch $@
 
 clean:

@@ -22,8 +22,13 @@ if [ $# -eq 0 ]; then
   echo "say which study: sbatch clusters/slurm.sh network_width --seeds 5" >&2
   exit 2
 fi
-if [ ! -s ~/.ray/auth_token ]; then
-  echo "no token in ~/.ray/auth_token: make one with study cluster-token" >&2
+token=${RAY_AUTH_TOKEN_PATH:-~/.ray/auth_token}
+if [ ! -s "$token" ]; then
+  echo "no token in $token: make one with study cluster-token" >&2
+  exit 2
+fi
+if [ ! -O "$token" ] || [ -n "$(find -L "$token" -perm /077)" ]; then
+  echo "$token is open to other users, who may run code with it: replace it with study cluster-token --force" >&2
   exit 2
 fi
 
@@ -34,18 +39,23 @@ export RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0
 export RAY_enable_metrics_collection=0 AUTOSCALER_METRIC_PORT=-1 DASHBOARD_METRIC_PORT=-1
 # The nodes of a large machine don't start at the same time.
 export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300
-# /tmp/ray may be another user's.
-export RAY_TMPDIR=/tmp/study-$SLURM_JOB_ID
 
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-port=$((20000 + SLURM_JOB_ID % 10000))
+export address=$head:$((20000 + SLURM_JOB_ID % 10000))
 export STUDY_STORAGE=${STUDY_STORAGE:-$PWD/results}
 
-srun mkdir -p -m 700 "$RAY_TMPDIR"
+# On every node: a new folder for Ray's files, which only you can enter. Ray lets every user of the machine write to
+# its own, --temp-dir too, so that lies one level below. What is left over is of a job of yours that was killed.
+on_each_node='
+  find /tmp -maxdepth 1 -user $UID -name "study-job.*" -exec rm -rf {} +
+  RAY_TMPDIR=$(mktemp -d /tmp/study-job.XXXXXXXX)
+  export RAY_TMPDIR TMPDIR=$RAY_TMPDIR
+  trap "rm -rf $RAY_TMPDIR" EXIT
+  trap "kill \$! || true; ray stop --force > /dev/null; exit 143" HUP INT TERM
+  ray symmetric-run --address "$address" --min-nodes "$SLURM_NNODES" --temp-dir "$RAY_TMPDIR/ray" \
+    --num-cpus "${SLURM_CPUS_PER_TASK:-1}" --num-gpus "${SLURM_GPUS_ON_NODE:-0}" \
+    -- study tune "$@" --address "$address" &
+  wait $!
+'
 # Ray starts on every node; on the first it then runs the study and stops.
-status=0
-srun --kill-on-bad-exit=1 ray symmetric-run --address "$head:$port" --min-nodes "$SLURM_NNODES" \
-  --num-cpus "${SLURM_CPUS_PER_TASK:-1}" --num-gpus "${SLURM_GPUS_ON_NODE:-0}" \
-  -- study tune "$@" --address "$head:$port" || status=$?
-srun rm -rf "$RAY_TMPDIR"
-exit $status
+srun --kill-on-bad-exit=1 bash -euc "$on_each_node" study "$@"

@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
+import getpass
+import hashlib
+import ipaddress
 import json
+import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from study import start_command
 from study.config import StudyError, did_you_mean
+
+# What serves metrics, to everybody who asks: the variable, the values that switch it off, the one to write.
+# The first on every node, the others on the head.
+METRICS = (
+    ("RAY_enable_metrics_collection", "0|false", "0"),
+    ("AUTOSCALER_METRIC_PORT", r"-[1-9]\d*", "-1"),
+    ("DASHBOARD_METRIC_PORT", r"-[1-9]\d*", "-1"),
+)
+# Variables and options of `ray start` (Ray 2.60) that open what the others close.
+OPENING = {
+    "RAY_AUTH_TOKEN": "shows the token to every user of the machine",
+    "RAY_DEBUG_POST_MORTEM": "lets everybody run code in a trial that failed",
+    "RAY_ENABLE_K8S_TOKEN_AUTH": "lets in whom Kubernetes knows",
+    "RAY_START_HOOK": "may change everything else",
+    "ray_debugger_external": "lets everybody run code where a trial waits for a debugger",
+    "system_config": "may change everything else",
+    "proxy_server_url": "sends the token there",
+    "object_spilling_directory": "may be a folder that other users can write to",
+}
+INSIDE = re.compile(rf"{start_command.PRIVATE}(?!.*\.\.)(/[\w.-]+)*")
+FOLDER = (
+    "RAY_TMPDIR=$(mktemp -d /tmp/study.XXXXXXXX) && export RAY_TMPDIR && ray start --temp-dir=$RAY_TMPDIR/ray"
+)
 
 
 def check(path: Path) -> str:
@@ -18,7 +48,7 @@ def check(path: Path) -> str:
     named twice, nodes that would let everybody in.
     """
     config = _read(path)
-    mistakes = [*_of_schema(config)] or [*_of_machines(config), *_of_access(config)]
+    mistakes = [*_of_schema(config)] or [*_of_machines(config), *_of_access(config), *_of_this_machine()]
     if mistakes:
         raise StudyError(*(f"{path}: {mistake}" for mistake in mistakes))
     return str(config["cluster_name"])
@@ -62,10 +92,94 @@ def _of_machines(config: dict[str, Any]) -> Iterator[str]:
         yield f"provider.worker_ips: {provider['head_ip']} is the head, which runs trials anyway"
 
 
+def _of_this_machine() -> Iterator[str]:
+    """Folders that `ray up` would use here though another user has made them."""
+    user = hashlib.sha256(getpass.getuser().encode()).hexdigest()[:10]
+    temporary = Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp")
+    for path, why in {
+        Path(f"/tmp/ray_ssh_{user}"): "its ssh would go through their sockets; have it removed",
+        temporary / "ray": "it would read there where your machines are; export TMPDIR=a folder of your own",
+    }.items():
+        with contextlib.suppress(OSError):
+            if path.lstat().st_uid not in (os.geteuid(), 0):
+                yield f"{path}, which `ray up` uses, is another user's: {why}"
+
+
 def _of_access(config: dict[str, Any]) -> Iterator[str]:
-    for field in ("head_start_ray_commands", "worker_start_ray_commands"):
-        starts = [command for command in config.get(field, []) if "ray start" in command]
-        if not all("RAY_AUTH_MODE=token" in command for command in starts) or not starts:
-            yield f"{field}: `ray start` needs RAY_AUTH_MODE=token, or everybody may run code there"
-        if any("--dashboard-host=0.0.0.0" in command for command in starts):
-            yield f"{field}: --dashboard-host=0.0.0.0 shows the job server to the network; use 127.0.0.1"
+    for field, head in (("head_start_ray_commands", True), ("worker_start_ray_commands", False)):
+        started = False
+        for command in config.get(field, []):
+            try:
+                for start in start_command.starts(command):
+                    started = True
+                    yield from (f"{field}: {mistake}" for mistake in _of_start(start, head))
+            except start_command.NotUnderstood as what:
+                started = True
+                yield f"{field}: not understood, so it counts as open: {what}"
+        if not started:
+            yield f"{field}: no `ray start`; that of Ray's default lets everybody in"
+    for field, command in _other_commands(config):
+        if start_command.NAMES_START.search(command):
+            yield f"{field}: `ray start` belongs into *_start_ray_commands, where it is checked"
+
+
+def _other_commands(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    places = {"": config}
+    places |= {
+        f"available_node_types.{name}.": of for name, of in config.get("available_node_types", {}).items()
+    }
+    for place, fields in places.items():
+        for field, commands in fields.items():
+            if field.endswith(("setup_commands", "initialization_commands")):
+                yield from ((f"{place}{field}", command) for command in commands or [])
+
+
+def _of_start(start: start_command.Start, head: bool) -> Iterator[str]:
+    """What `ray start` would open with these variables and words."""
+    variables, options = start.environment, _options(start.words)
+    if variables.get("RAY_AUTH_MODE", "").lower() != "token":
+        yield _needs(variables, "RAY_AUTH_MODE", "token", "everybody may run code there")
+    for name, closed, value in METRICS if head or "head" in options else METRICS[:1]:
+        if not re.fullmatch(closed, variables.get(name, ""), re.IGNORECASE):
+            yield _needs(variables, name, value, "everybody may read its metrics")
+    host = options.get("dashboard_host", "localhost")
+    if not _is_loopback(host):
+        yield f"--dashboard-host={host} shows the job server to the network; use 127.0.0.1"
+    for name, opens in OPENING.items():
+        if name in variables or name in options:
+            yield f"{name if name in variables else '--' + name.replace('_', '-')} {opens}; leave it out"
+    folders = variables.get("RAY_TMPDIR", ""), options.get("temp_dir", "")
+    if not all(map(INSIDE.fullmatch, folders)) or folders[1] == start_command.PRIVATE:
+        yield f"`ray start` needs a folder that other users can't enter, or they run code there: {FOLDER}"
+
+
+def _needs(variables: dict[str, str], name: str, value: str, otherwise: str) -> str:
+    found = variables.get(name, value)
+    but = (
+        ""
+        if found == value
+        else ", not what it is here"
+        if start_command.UNKNOWN in found
+        else f", not {found!r}"
+    )
+    return f"`ray start` needs {name}={value}{but}, or {otherwise}"
+
+
+def _options(words: list[str]) -> dict[str, Any]:
+    """As Ray itself reads them: of an option that stands there twice the last. Raises NotUnderstood."""
+    import click
+    from ray.scripts.scripts import start
+
+    try:
+        options, rest, _ = start.make_parser(click.Context(start)).parse_args(list(words))
+    except click.UsageError as error:
+        raise start_command.NotUnderstood(f"`ray start`: {error.format_message()}") from None
+    if rest:
+        raise start_command.NotUnderstood(f"{rest[0]!r} of `ray start`; leave it out")
+    return dict(options)
+
+
+def _is_loopback(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"

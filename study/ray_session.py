@@ -135,7 +135,7 @@ def _name_other_versions(address: str | None, said: str) -> None:
         raise StudyError(
             f"The cluster at {address} runs Ray {rays[0]} on Python {pythons[0]}; "
             f"here it is Ray {rays[1]} on Python {pythons[1]}.",
-            "Install the same on both, with constraints.txt, and start the cluster anew.",
+            "Install the same on both, with clusters/requirements.txt, and start the cluster anew.",
         ) from None
 
 

@@ -84,7 +84,9 @@ def _problems(answer: Any) -> list[str]:
     if differing := [
         f"{name} {theirs[name]} (here {ours[name]})" for name in SAME if theirs[name] != ours[name]
     ]:
-        problems += [f"has {', '.join(differing)}. Install the same on all nodes, with constraints.txt."]
+        problems += [
+            f"has {', '.join(differing)}. Install the same on all nodes, with clusters/requirements.txt."
+        ]
     return problems
 
 

@@ -26,6 +26,7 @@ LAYERS = [
         "stops",
         "workspace",
         "cluster_token",
+        "start_command",
         "step_graph",
         "convolution",
         "random_streams",

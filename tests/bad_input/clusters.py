@@ -16,6 +16,7 @@ def checked(name: str, said: str, content: str | bytes) -> Case:
 
 
 def changed(name: str, said: str, old: str, new: str) -> Case:
+    """The shipped file, which is right, with what matches `old` replaced."""
     made = re.sub(old, new, SSH, flags=re.MULTILINE)
     assert made != SSH
     return checked(name, said, made)
@@ -36,6 +37,12 @@ CASES = [
     changed("type", "idle_timeout_minutes: 'soon' is not of type", "minutes: 60", "minutes: soon"),
     changed("worker-twice", "192.168.0.11 is listed 2 times", WORKER, WORKER * 2),
     changed("head-as-worker", "192.168.0.10 is the head", WORKER, WORKER + "    - 192.168.0.10\n"),
+    # More ways to leave a cluster open: tests/test_cluster_check.py.
     changed("no-token", "`ray start` needs RAY_AUTH_MODE=token", "AUTH_MODE=token", "AUTH_MODE=disabled"),
+    changed("tokenless", "not 'tokenless', or everybody", "AUTH_MODE=token", "AUTH_MODE=tokenless"),
     changed("open-dashboard", "use 127.0.0.1", "host=127.0.0.1", "host=0.0.0.0"),
+    changed("open-dashboard-apart", "use 127.0.0.1", "host=127.0.0.1", "host 0.0.0.0"),
+    changed("metrics", "or everybody may read its metrics", "collection=0", "collection=1"),
+    changed("shared-folder", "a folder that other users can't enter", r" --temp-dir=\S+", ""),
+    changed("wrapper", "not understood, so it counts as open: `nohup`", "ray start", "nohup ray start"),
 ]

@@ -10,6 +10,7 @@ import contextlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -155,11 +156,19 @@ class Node:
         places = [line.split()[3].rpartition(":") for line in done.stdout.splitlines()]
         return {int(port) for host, _, port in places if host.strip("[]").startswith(LOOPBACK) != to_others}
 
-    def processes(self) -> list[str]:
+    def processes(self) -> Iterator[psutil.Process]:
+        """What runs on the node."""
+        ours = Path(f"/proc/{self.pid}/ns/pid").readlink()
+        for process in psutil.process_iter():
+            with contextlib.suppress(OSError):  # it has just ended
+                if Path(f"/proc/{process.pid}/ns/pid").readlink() == ours:
+                    yield process
+
+    def titles(self) -> list[str]:
         """The command lines of what runs on the node."""
         lines = []
-        for process in psutil.Process(self.pid).children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
                 lines.append(" ".join(process.cmdline()))
         return lines
 

@@ -14,6 +14,7 @@ import psutil
 import yaml
 from cluster.network import Node, Switch, run
 from conftest import wait_until
+from other_user import UID
 
 REPOSITORY = Path(__file__).parents[2]
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -27,6 +28,9 @@ print(json.dumps({node["NodeManagerAddress"]: node["NodeID"] for node in ray.nod
 """
 JOBS = "http://localhost:8265"
 PROBE = Path(__file__).with_name("probe.py")
+INTRUDER = Path(__file__).with_name("intruder.py")
+# Where Ray may leave something that others could get at.
+PLACES = ("/tmp", "/dev/shm")
 SSHD = """
 ListenAddress 0.0.0.0
 HostKey {folder}/host_key
@@ -68,7 +72,7 @@ class Cluster:
         """What the setup commands of clusters/ssh.yaml do where there is a package registry."""
         (node.home / "study-env").mkdir()
         (node.home / "study-env/bin").symlink_to(f"{sys.prefix}/bin")
-        pinned = [(REPOSITORY / name).read_text() for name in ("pyproject.toml", "constraints.txt")]
+        pinned = [(REPOSITORY / name).read_text() for name in ("pyproject.toml", "clusters/requirements.txt")]
         (node.home / "study-env/installed").write_text("".join(pinned))
         # The environment is this repository's; what runs on a node is the copy that `ray up` brings there.
         (node.home / ".bashrc").write_text("export PYTHONPATH=~/study\n")
@@ -80,6 +84,7 @@ class Cluster:
     def _fill_laptop(self) -> None:
         home = self.laptop.home
         shutil.copy(self.folder / "study", home / ".ssh/study")
+        self.know(self.folder / "host_key.pub")
         (home / ".ray").mkdir()
         (home / ".ray/auth_token").touch(0o600)
         (home / ".ray/auth_token").write_text(TOKEN)
@@ -87,9 +92,14 @@ class Cluster:
             shutil.copytree(
                 REPOSITORY / name, home / "study" / name, ignore=shutil.ignore_patterns("__pycache__")
             )
-        for name in ("pyproject.toml", "constraints.txt", "README.md", "LICENSE"):
+        (home / "study/clusters").mkdir()
+        for name in ("pyproject.toml", "clusters/requirements.txt", "README.md", "LICENSE"):
             shutil.copy(REPOSITORY / name, home / "study" / name)
         (home / "study/cluster.yaml").write_text(self.filled_in())
+
+    def know(self, key: Path) -> None:
+        """Have the laptop take this public key for the head's, and no other."""
+        (self.laptop.home / ".ssh/known_hosts").write_text(f"{self.head.address} {key.read_text()}")
 
     def filled_in(self) -> str:
         """clusters/ssh.yaml with these nodes' addresses, and Ray told how large they are to be."""
@@ -164,6 +174,12 @@ class Cluster:
         """How a node's ports answer to the laptop; probe.py says what comes back."""
         addresses = [f"{node.address}:{port}" for port in sorted(ports)]
         done = self.laptop.run("python", "-c", PROBE.read_text(), TOKEN, *addresses, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def intrude(self, node: Node) -> dict[str, list[str]]:
+        """What another user of the node sees and gets at; intruder.py says what comes back."""
+        done = node.run("python", "-c", INTRUDER.read_text(), str(UID), *PLACES, timeout=120)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

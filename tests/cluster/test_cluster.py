@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from chaos.scene import outcomes
 from cluster import network, nodes
-from cluster.network import Node
+from cluster.network import Node, run
 from cluster.nodes import PROBE, TOKEN, Cluster
 from conftest import Study, wait_until
 
@@ -83,7 +83,7 @@ def wait_until_it_trains(node: Node, folder: Path) -> None:
     """Until a trial runs on the node, and one, there or elsewhere, has saved something."""
 
     def trains() -> bool:
-        return any("Trainable" in title for title in node.processes()) and bool(checkpoints(folder))
+        return any("Trainable" in title for title in node.titles()) and bool(checkpoints(folder))
 
     wait_until(trains, 180, f"a trial on {node.name}")
 
@@ -123,6 +123,34 @@ def test_the_job_server_is_reached_through_ssh_alone_and_with_the_token(cluster:
     cluster.tunnel()
     asked = cluster.laptop.run("python", "-c", PROBE.read_text(), TOKEN, "localhost:8265")
     assert json.loads(asked.stdout) == {"localhost:8265": ["401", "403", "200"]}
+
+
+def test_another_user_of_a_node_gets_at_nothing_of_a_running_job(cluster: Cluster, folder: Path) -> None:
+    """Neither at Ray's folder nor at its sockets nor at the files that came with the job."""
+    job = cluster.submit(folder, *WORDS, "--epochs", "3000")
+    for node in (cluster.head, *cluster.workers):
+        wait_until_it_trains(node, folder)
+        found = cluster.intrude(node)
+        assert any(path.endswith("/long.py") for path in found["seen"]), "the job's files"
+        assert any(path.endswith("/sockets/raylet") for path in found["seen"])
+        assert found["got"] == []
+    cluster.stop()
+    job.result()
+
+
+def test_a_machine_with_another_key_gets_neither_token_nor_key(cluster: Cluster, tmp_path: Path) -> None:
+    def reached() -> bool:
+        """By a new connection; Ray would go on with an old one for ten seconds."""
+        cluster.laptop.run("pkill", "ssh")
+        command = "cd ~/study && timeout 60 ray exec cluster.yaml true"
+        return cluster.laptop.run("bash", "-c", command, timeout=90).returncode == 0
+
+    assert reached()
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key")
+    cluster.know(tmp_path / "key.pub")
+    assert not reached()
+    cluster.know(cluster.folder / "host_key.pub")
+    assert reached()
 
 
 def test_a_study_outlives_a_worker_and_uses_it_when_it_is_back(
