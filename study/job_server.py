@@ -7,20 +7,18 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 from study import cluster_token
 from study.config import StudyError
 from study.files import reason
-from study.listeners import is_loopback, strangers
 
-ANSWER_SECONDS = 5.0
-# What requests is told, so that the token meets nobody on its way: no proxy, and nowhere else.
-STRAIGHT: dict[str, Any] = {
-    "proxies": dict.fromkeys(("http", "https", "all")),
-    "allow_redirects": False,
-}
+if TYPE_CHECKING:
+    from study.closed_http import ClosedHttp
+
+ANSWER_SECONDS = 10.0
+# Of a request, such as the upload of a job's files.
+REQUEST_SECONDS = 300.0
 
 
 def connect(address: str, insecure: bool = True, trust_address: bool = False) -> Any:
@@ -37,15 +35,16 @@ def connect(address: str, insecure: bool = True, trust_address: bool = False) ->
         import aiohttp  # noqa: F401
         import ray
         import requests
+
+        from study.closed_http import ClosedHttp
     except ImportError:
         raise StudyError("Ray's job client is not installed: pip install 'ray[default]'") from None
+    http = ClosedHttp(url, trust_address)
 
     def ask(headers: dict[str, str]) -> Any:
-        if not trust_address:
-            check_address(url)
         try:
-            return requests.get(f"{url}/api/version", headers=headers, timeout=ANSWER_SECONDS, **STRAIGHT)
-        except (requests.RequestException, ValueError) as error:
+            return http.request("GET", "/api/version", headers, ANSWER_SECONDS)
+        except (requests.RequestException, ValueError, OSError) as error:
             raise StudyError(
                 f"No job server answers at {url}: {_cause(error)}",
                 "Is the tunnel open (`ray dashboard cluster.yaml`)?",
@@ -80,46 +79,24 @@ def connect(address: str, insecure: bool = True, trust_address: bool = False) ->
     # Ray prefers this to the address that it is given, and RAY_ADDRESS too.
     os.environ["RAY_API_SERVER_ADDRESS"] = url
     with errors_of(url):
-        return _client(url, headers, trust_address)
+        return _client(http, headers)
 
 
-def check_address(url: str) -> None:
-    """Raises StudyError where others could read what is sent there, or be the ones who receive it."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError as error:
-        raise StudyError(f"--address {url}: {error}") from None
-    again = "--trust-address does it nevertheless."
-    if parts.scheme == "http" and not is_loopback(host):
-        raise StudyError(
-            f"{url}: everybody on the way could read the token, since http does not encrypt it.",
-            f"Open a tunnel (`ray dashboard cluster.yaml`) and give http://localhost:8265. {again}",
-        )
-    if parts.scheme == "http" and (others := strangers(port)):
-        raise StudyError(
-            f"{url}: on this port listens another user of this machine, {', '.join(sorted(others))}, "
-            "who would get the token.",
-            f"Open the tunnel to another port (`ray dashboard --port 8266 cluster.yaml`). {again}",
-        )
-
-
-def _client(url: str, headers: dict[str, str], trust_address: bool) -> Any:
+def _client(http: ClosedHttp, headers: dict[str, str]) -> Any:
     from ray.job_submission import JobSubmissionClient
 
     class Client(JobSubmissionClient):  # type: ignore[misc]
-        """Looks again before each request: a tunnel may have ended, and another user taken its port."""
+        """Ray's, with requests of ours."""
 
-        def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:
-            self.check_address()
-            return super()._do_request(method, endpoint, **options, **STRAIGHT)
+        def _do_request(self, method: str, endpoint: str, *, json_data: Any = None, **options: Any) -> Any:
+            response = http.request(
+                method, endpoint, self._headers, REQUEST_SECONDS, json=json_data, **options
+            )
+            if response.status_code in (401, 403):
+                raise StudyError(f"The job server at {http.url} failed: it refuses the token by now.")
+            return response
 
-        def check_address(self) -> None:
-            if not trust_address:
-                check_address(url)
-
-    return Client(url, headers=headers)
+    return Client(http.url, headers=headers)
 
 
 def _cause(error: Exception) -> str:
@@ -131,11 +108,12 @@ def _cause(error: Exception) -> str:
 @contextlib.contextmanager
 def errors_of(url: str) -> Iterator[None]:
     """Whatever the client raises, as a line."""
-    import aiohttp
     import requests
     from ray.exceptions import RayError
 
-    failures = (RuntimeError, OSError, ValueError, RayError, aiohttp.ClientError, requests.RequestException)
+    # What Ray makes of answers that are no job server's is of many kinds.
+    shapes = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+    failures = (RuntimeError, OSError, RayError, requests.RequestException, *shapes)
     try:
         yield
     except failures as error:

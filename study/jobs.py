@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import re
@@ -23,6 +22,8 @@ from study.spec import Study
 from study.store import TrialStore
 
 POLL_SECONDS = 0.3
+# A followed job's whole log is asked for, so not as often.
+FOLLOW_SECONDS = 1.0
 # Ray's own 3 s between the signal and the kill are too short for trials that save: docs/submit.md.
 STOP_SECONDS = 60
 # The job's folder is removed at its end; what was downloaded stays with the head.
@@ -123,16 +124,18 @@ def submit(client: Any, plan: Plan, sent: Payload, options: Sequence[str], stora
 
 def follow(client: Any, job: str, say: Callable[[str], None]) -> Any:
     """Say what the job says until it ends; its JobDetails. Left by Ctrl-C, it goes on."""
-
-    async def tail() -> None:
-        client.check_address()
-        async for text in client.tail_job_logs(job):
-            say(text)
-
     with errors_of(client.get_address()):
         while client.get_job_status(job) == "PENDING":
             time.sleep(POLL_SECONDS)
-        asyncio.run(tail())
+    shown, over = 0, False
+    while not over:
+        with errors_of(client.get_address()):
+            over = client.get_job_status(job).is_terminal()  # before its log, or its last words were lost
+            log = str(client.get_job_logs(job))
+        say(log[shown:])
+        shown = len(log)
+        if not over:
+            time.sleep(FOLLOW_SECONDS)
     return ended(client, job)
 
 
@@ -177,4 +180,7 @@ def rows(client: Any) -> list[dict[str, str]]:
 def _time(milliseconds: int | None) -> str:
     if not milliseconds:
         return ""
-    return datetime.fromtimestamp(milliseconds / 1000).astimezone().isoformat(" ", "seconds")
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000).astimezone().isoformat(" ", "seconds")
+    except (ValueError, OverflowError, OSError):
+        return f"{milliseconds} ms"  # no moment that a calendar has

@@ -1,4 +1,4 @@
-"""Who listens on a port of this machine, which every user of it may take."""
+"""Whose process is at the other end of a connection within this machine, where every user may listen."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import socket
 import sys
 from pathlib import Path
 
-# Linux's list of sockets: one line each, with the local address in hexadecimal, the state, and the user's id.
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+# Linux's lists of sockets: a line each, with both addresses in hexadecimal, the user's id and the inode.
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
-LISTENING = "0A"
 
 
 def is_loopback(host: str) -> bool:
@@ -23,27 +24,39 @@ def is_loopback(host: str) -> bool:
     return False
 
 
-def strangers(port: int) -> set[str]:
-    """Who else than this user and root listens on this loopback port; nobody where the system can't tell."""
-    users = set()
+def accepted_by(client: socket.socket) -> str | None:
+    """Which other user's process has accepted this connection; "" for this user, for root, and off Linux.
+
+    None while nobody has accepted it.
+    """
+    if not any(table.exists() for table in TABLES):
+        return ""
+    ours, theirs = _place(client.getsockname()), _place(client.getpeername())
     for table in TABLES:
         with contextlib.suppress(OSError):
             for line in table.read_text().splitlines()[1:]:
-                _, local, _, state, _, _, _, uid, *_ = line.split()
-                address, _, local_port = local.partition(":")
-                if state == LISTENING and int(local_port, 16) == port and _hears_loopback(address):
-                    users.add(int(uid))
-    return {_name(uid) for uid in users - {os.geteuid(), 0}}
+                _, local, remote, _, _, _, _, uid, _, inode, *_ = line.split()
+                # Until a process has taken it, a connection has no inode, and root for its user.
+                if inode != "0" and (_read(local), _read(remote)) == (theirs, ours):
+                    return "" if int(uid) in (os.geteuid(), 0) else _name(int(uid))
+    return None
 
 
-def _hears_loopback(hexadecimal: str) -> bool:
-    """Whether a socket at this address, words of the machine's byte order, hears loopback's callers."""
-    words = (
-        int(hexadecimal[i : i + 8], 16).to_bytes(4, sys.byteorder) for i in range(0, len(hexadecimal), 8)
-    )
-    address = ipaddress.ip_address(b"".join(words))
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return mapped.is_unspecified or mapped.is_loopback or address.is_unspecified
+def _place(name: tuple[str | int, ...]) -> tuple[Address, int]:
+    return _plain(ipaddress.ip_address(str(name[0]))), int(name[1])
+
+
+def _read(hexadecimal: str) -> tuple[Address, int]:
+    """An address as Linux lists it: words in the machine's byte order, and the port."""
+    words, _, port = hexadecimal.partition(":")
+    parts = (words[i : i + 8] for i in range(0, len(words), 8))
+    packed = b"".join(int(part, 16).to_bytes(4, sys.byteorder) for part in parts)
+    return _plain(ipaddress.ip_address(packed)), int(port, 16)
+
+
+def _plain(address: Address) -> Address:
+    """An IPv4 address that stands in an IPv6 one as itself."""
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _name(uid: int) -> str:

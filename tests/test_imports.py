@@ -33,7 +33,7 @@ LAYERS = [
     },
     {"files"},
     {"records"},
-    {"curve_file", "checkpoint_file", "download"},
+    {"curve_file", "checkpoint_file", "download", "closed_http"},
     {"store"},
     {"spec", "key", "data", "provenance"},
     {"loading", "plan", "models", "tensorboard"},

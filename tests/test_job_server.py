@@ -13,8 +13,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pytest
 import ray
-from conftest import Study, wait_until
+from conftest import Study
 from other_user import UID, needs_root
 from ray_head import free_port
 
@@ -23,10 +24,13 @@ TINY = ("submit", "tiny_width.py", "--seeds", "1", "--storage", "s3://bucket/res
 
 
 @contextlib.contextmanager
-def server(answer: bytes, statuses: Sequence[int] = (), port: int = 0) -> Iterator[tuple[str, list[str]]]:
+def server(
+    answer: bytes, statuses: Sequence[int] = (), then: bytes | None = None
+) -> Iterator[tuple[str, list[str]]]:
     """The address of a server, and the Authorization headers that it has got so far.
 
-    It answers everybody who has the token `secret`, or with these statuses first, whatever it gets.
+    It answers everybody who has the token `secret`, or with these statuses first, whatever it gets. `then` is
+    the answer to all but the question for its version.
     """
     got: list[str] = []
 
@@ -36,14 +40,14 @@ def server(answer: bytes, statuses: Sequence[int] = (), port: int = 0) -> Iterat
             known = 200 if got[-1] == "Bearer secret" else 401
             self.send_response(statuses[len(got) - 1] if len(got) <= len(statuses) else known)
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(answer if then is None or self.path == "/api/version" else then)
 
-        do_CONNECT = do_GET
+        do_CONNECT = do_POST = do_GET
 
         def log_message(self, *words: object) -> None:
             """Nothing."""
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as made:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as made:
         threading.Thread(target=made.serve_forever).start()
         yield f"http://127.0.0.1:{made.server_address[1]}", got
         made.shutdown()
@@ -71,7 +75,7 @@ def test_where_no_job_server_answers_it_is_said_in_seconds(study: Study, tiny_st
     assert "Connection refused" in said(f"http://127.0.0.1:{free_port()}")
     assert "http://localhost:8265" in said("ray://127.0.0.1:10001")
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert "timed out" in said(f"127.0.0.1:{silent.getsockname()[1]}")
+        assert "did not answer in 10 s" in said(f"127.0.0.1:{silent.getsockname()[1]}")
 
 
 def test_rays_job_client_is_missed_in_a_line(study: Study, tiny_study: Path) -> None:
@@ -128,38 +132,130 @@ def test_a_token_that_is_refused_later_is_said_in_a_line(study: Study) -> None:
             done = study("status", "--address", address, RAY_AUTH_TOKEN="other")
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
-        assert f"The job server at {address} failed: " in done.stderr
+        assert f"The job server at {address} failed: it refuses the token by now" in done.stderr
 
 
 @contextlib.contextmanager
-def another_user_s_server(port: int) -> Iterator[None]:
-    """A server of another user on this loopback port, which would take any token."""
+def another_user_s_server(port: int, said: Path) -> Iterator[None]:
+    """Another user listens on this loopback port, a moment yes and a moment no, and asks for the token."""
+    said.touch(0o666)
+    said.chmod(0o666)
     child = os.fork()
     if child == 0:
         try:
             os.setresgid(UID, UID, UID)
             os.setresuid(UID, UID, UID)
-            with server(VERSION, [401, 200], port):
-                time.sleep(120)
+            serve_now_and_then(port, said)
         finally:
             os._exit(0)
     try:
-        wait_until(
-            lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, 20, "the other user's server"
-        )
         yield
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 
 
+def serve_now_and_then(port: int, said: Path) -> None:
+    """A listener that is gone by the time that somebody looks who it is."""
+    for turn in range(100_000):
+        server = socket.create_server(("127.0.0.1", port))
+        server.settimeout(0.003)
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            client, _ = server.accept()
+            server.close()
+            client.settimeout(1)
+            heard = client.recv(4096).decode()
+            if "Bearer" in heard:
+                said.write_text("Bearer secret" if "Bearer secret" in heard else heard)
+            status = "200 OK" if "Bearer" in heard else "401 No"
+            client.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(VERSION)}\r\n\r\n".encode() + VERSION)
+            client.close()
+        server.close()
+        time.sleep(0.003 if turn % 2 else 0.0)
+
+
 @needs_root
-def test_another_user_who_took_the_tunnel_s_port_gets_no_token(study: Study) -> None:
-    port = free_port()
+def test_another_user_who_takes_the_tunnel_s_port_gets_no_token(study: Study, tmp_path: Path) -> None:
+    port, said = free_port(), tmp_path / "said"
     words = ("status", "--address", f"http://localhost:{port}")
-    with another_user_s_server(port):
-        refused = study(*words, RAY_AUTH_TOKEN="secret")
-        trusted = study(*words, "--trust-address", RAY_AUTH_TOKEN="secret")
-    assert refused.returncode == 2
-    assert f"another user of this machine, {UID}, who would get the token" in refused.stderr
-    assert "who would get the token" not in trusted.stderr
+    # Another user must be able to reach the file.
+    for folder in said.parents:
+        if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
+            folder.chmod(0o755)
+    with another_user_s_server(port, said):
+        outcomes = [study(*words, RAY_AUTH_TOKEN="secret") for _ in range(8)]
+        assert said.read_text() == ""
+        for _ in range(20):
+            study(*words, "--trust-address", RAY_AUTH_TOKEN="secret")
+            if said.read_text():
+                break
+    assert all(done.returncode == 2 for done in outcomes)
+    assert any(f"another user of this machine listens, {UID}" in done.stderr for done in outcomes)
+    assert said.read_text() == "Bearer secret", "this server would have had it"
+
+
+def answering(address_of: socket.socket, head: bytes, drip: float = 0) -> None:
+    """Answer everybody with these bytes; then a byte each `drip` seconds."""
+    while True:
+        try:
+            client, _ = address_of.accept()
+        except OSError:
+            return
+        with contextlib.suppress(OSError):
+            client.recv(4096)
+            client.sendall(head)
+            while drip:
+                client.sendall(b" ")
+                time.sleep(drip)
+
+
+@pytest.mark.parametrize(
+    ("head", "drip", "said"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n[]", 0, "compressed"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", 0.5, "did not answer in 10 s"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n" + b" " * 10**8, 0, "answers with more than"),
+    ],
+    ids=["compressed", "dripping", "endless"],
+)
+def test_an_answer_is_bounded_in_time_and_size(study: Study, head: bytes, drip: float, said: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answering, args=(server, head, drip), daemon=True).start()
+        done = study("status", "--address", f"127.0.0.1:{server.getsockname()[1]}")
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_password_for_all_servers_is_not_sent(study: Study) -> None:
+    (study.folder / ".netrc").write_text("default login me password hunter2")
+    (study.folder / ".netrc").chmod(0o600)
+    with server(VERSION) as (address, got):
+        study("status", "--address", address, RAY_AUTH_TOKEN="secret", HOME=str(study.folder))
+    assert "Bearer secret" in got
+    assert not [header for header in got if header.startswith("Basic")]
+
+
+@pytest.mark.parametrize("address", ["http://evil.example\\@127.0.0.1:9", "http://me@127.0.0.1:9"])
+def test_an_address_that_can_be_read_in_two_ways_is_refused(study: Study, address: str) -> None:
+    done = study("status", "--address", address)
+    assert done.returncode == 2
+    assert "give scheme, host and port alone" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"[1, null]",
+        b'[{"type": "SUBMISSION", "submission_id": "x", "status": "RUNNING", "start_time": 1e18}]'.replace(
+            b"1e18", b"1" + b"0" * 18
+        ),
+        b'{"a": 1}',
+        b"[[[]]]",
+    ],
+)
+def test_odd_answers_end_in_a_line(study: Study, answer: bytes) -> None:
+    with server(VERSION, [200] * 99, then=answer) as (address, _):
+        for words in (("status",), ("logs",), ("logs", "x"), ("stop", "x")):
+            done = study(*words, "--address", address)
+            assert "Traceback" not in done.stderr, done.stderr
