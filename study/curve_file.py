@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 from study.files import reason
 from study.records import Damaged
 
-# A curve has more bytes than values, since losses differ from step to step; a short one may repeat itself.
-SMALL_VALUES = 4_000_000
+# The counts of steps alone take more than a byte a row: a curve of four columns, however its losses repeat
+# themselves, has less than one value a byte.
+VALUES_A_BYTE = 4
 COMPRESSIONS = {"SNAPPY", "UNCOMPRESSED"}
 
 
@@ -44,17 +45,20 @@ def decoded_curve(content: bytes | None, where: object) -> pa.Table:
 def _check_size(file: pq.ParquetFile, size: int) -> None:
     """Raises ValueError where the file, of so many bytes, would become far more in memory than a curve does.
 
-    Its footer says how many values there are. Snappy makes a page at most about 30 times as large as it was,
-    and a number has eight bytes at most.
+    Its footer says how many values there are, for each part of it too. Snappy makes a page at most about 30
+    times as large as it was, and a number has eight bytes at most.
     """
     footer, schema = file.metadata, file.schema_arrow
     if not all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in schema.types):
         raise ValueError("a column is not of numbers")
-    if footer.num_rows * len(schema) > max(SMALL_VALUES, size):
+    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
+    columns = [(group.num_rows, group.column(i)) for group in groups for i in range(group.num_columns)]
+    values = sum(column.num_values for _, column in columns)
+    if any(rows != column.num_values for rows, column in columns) or values != footer.num_rows * len(schema):
+        raise ValueError("its parts have other numbers of rows than it has")
+    if values > VALUES_A_BYTE * size:
         raise ValueError(f"{footer.num_rows:,} rows of {len(schema)} columns in {size:,} bytes are no curve")
-    groups = (footer.row_group(i) for i in range(footer.num_row_groups))
-    columns = (group.column(i) for group in groups for i in range(group.num_columns))
-    if other := {column.compression for column in columns} - COMPRESSIONS:
+    if other := {column.compression for _, column in columns} - COMPRESSIONS:
         raise ValueError(f"is compressed by {', '.join(sorted(other))}")
 
 

@@ -88,7 +88,8 @@ def download(name: str, folder: Path) -> None:
         raw.mkdir(parents=True, exist_ok=True)
         for path in wanted:
             if not path.is_file():
-                LocalFiles(raw).write(path.name, gzip.decompress(_published(name, path.name)))
+                place = str(path.relative_to(folder))  # below the folder no link is followed
+                LocalFiles(folder).write(place, gzip.decompress(_published(name, path.name)))
     except OSError as error:
         raise StudyError(
             f"{name} is not in {folder}, and it can't be downloaded: {error}",

@@ -29,15 +29,18 @@ from upath import UPath
 
 from study.config import StudyError
 from study.curve_file import decoded_curve, encoded_curve
-from study.files import MOST_BYTES, Files, RefusedFile, StorageError, is_local, is_temporary, reason
+from study.files import Files, RefusedFile, StorageError, is_local, is_temporary, reason
 from study.records import RESULT, STUDY, Damaged, NewerFormat, decoded, encoded
 
 COMMITTED = {"curve.parquet", "result.json"}
 OURS = COMMITTED | {"checkpoint.pt", "stopped.json", "error.txt", "lock"}
-READERS = 16
-# The most that is read of a curve and of a checkpoint: what is larger would fill the memory.
-MOST_CURVE_BYTES = 1024**3
-MOST_CHECKPOINT_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+# An object store answers many at once; what a disk has, one processor reads anyway.
+READERS, LOCAL_READERS = 16, 2
+# The most that is read of each: what is larger would fill the memory.
+MOST_CURVE_BYTES = 256 * 1024**2
+MOST_RESULT_BYTES = 8 * 1024**2
+MOST_STUDY_BYTES = 32 * 1024**2
+MOST_CHECKPOINT_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ class TrialStore:
         Raises StudyError where one was written by a newer version, which is to be trusted.
         """
         wanted = list(keys)
-        with ThreadPoolExecutor(READERS) as threads:  # an object store answers many at once
+        with ThreadPoolExecutor(LOCAL_READERS if is_local(self.root) else READERS) as threads:
             found = threads.map(self._damage, wanted)
             return {key: damage for key, damage in zip(wanted, found, strict=True) if damage}
 
@@ -148,7 +151,7 @@ class TrialStore:
 
     def result(self, key: str) -> dict[str, Any]:
         """The trial's result. Raises Damaged, also where it is missing or incomplete."""
-        content, where = self._read(f"trials/{key}/result.json")
+        content, where = self._read(f"trials/{key}/result.json", MOST_RESULT_BYTES)
         result = decoded(content, RESULT, where)
         if result["key"] != key:
             raise Damaged(f"{where}: is a copy of the result of {result['key']}")
@@ -211,9 +214,12 @@ class TrialStore:
         """Keep an unfinished trial's state, in place of an older one."""
         self.files.write(f"trials/{key}/checkpoint.pt", hashlib.sha256(state).digest() + state)
 
-    def checkpoint(self, key: str) -> bytes | None:
-        """The state saved last, or None. Raises Damaged where it is not what was saved."""
-        content, where = self._read(f"trials/{key}/checkpoint.pt", MOST_CHECKPOINT_BYTES)
+    def checkpoint(self, key: str, most: int = MOST_CHECKPOINT_BYTES) -> bytes | None:
+        """The state saved last, or None.
+
+        Raises Damaged where it is not what was saved, or has more than `most` bytes.
+        """
+        content, where = self._read(f"trials/{key}/checkpoint.pt", most)
         if content is None:
             return None
         digest, state = content[:32], content[32:]
@@ -239,7 +245,7 @@ class TrialStore:
 
     def study(self, name: str) -> dict[str, Any]:
         """A study as last run. Raises Damaged, also where it is missing."""
-        content, where = self._read(f"studies/{name}.json")
+        content, where = self._read(f"studies/{name}.json", MOST_STUDY_BYTES)
         return {**decoded(content, STUDY, where), "name": name}
 
     def studies(self) -> list[str]:
@@ -247,7 +253,7 @@ class TrialStore:
         names = self.files.names("studies")
         return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
-    def _read(self, path: str, most: int = MOST_BYTES) -> tuple[bytes | None, UPath]:
+    def _read(self, path: str, most: int) -> tuple[bytes | None, UPath]:
         """A file's content, and where it lies for what is said of it. Raises Damaged where it is no file."""
         try:
             return self.files.read(path, most), self.root / path

@@ -166,7 +166,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             torch.cuda.set_per_process_memory_fraction(min(1.0, share.gpus))
         training = self._new()
         try:
-            state = self._store.checkpoint(self._trial.key)
+            state = self._store.checkpoint(self._trial.key, training.most_state_bytes())
             if state is not None:
                 training.resume(state)
         except (Damaged, ValueError) as damage:

@@ -218,6 +218,11 @@ class Training:
             }
         )
 
+    def most_state_bytes(self) -> int:
+        """What no state of this training exceeds: weights, what optimizers keep of them, and the curve."""
+        weights = sum(value.numel() * value.element_size() for value in self.model.state_dict().values())
+        return 16 * 1024**2 + 8 * int(weights) + 64 * self.iterations + 1024 * self.config.epochs
+
     def resume(self, state: bytes) -> None:
         """Go on from another Training's `state()` of the same config and data.
 
