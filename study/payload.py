@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
+from itertools import chain
 from pathlib import Path
 
 from study import plugins
 from study.config import StudyError, TrialConfig
 from study.loading import available
+from study.local_files import LocalFiles
 from study.secret_names import looks_secret
 
 # What Ray's job server takes (2.60, DASHBOARD_CLIENT_MAX_SIZE).
@@ -43,12 +44,13 @@ class Payload:
     def copy(self, folder: Path) -> None:
         """Copy the files into the folder, each to where it lies under the current one.
 
-        Raises StudyError for one that can't be read.
+        Raises StudyError for one that can't be read, or has become a link or a pipe since it was looked at.
         """
+        here = LocalFiles(Path())
         for path in self.files:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             try:
-                shutil.copyfile(path, folder / path)
+                (folder / path).write_bytes(here.read(path.as_posix(), MOST_BYTES))
             except OSError as error:
                 raise StudyError(f"{path} can't be sent: {error.strerror or error}") from None
 
@@ -56,18 +58,22 @@ class Payload:
 def packed(studies: Sequence[str], configs: Iterable[TrialConfig], include: Sequence[str] = ()) -> Payload:
     """What the studies need, and what lies at the paths to include.
 
-    Raises StudyError for a file that lies outside of the current folder, or is a link out of it, for one that
-    looks like a key or a password, and where it is more than Ray takes.
+    Raises StudyError for what lies outside of the current folder, is hidden, or is a link or behind one; for
+    a file that looks like a key or a password; and where it is more than Ray takes.
     """
     words = _words_there(studies)
     named = [Path(os.path.relpath(of)) for of in include]
-    needed = dict.fromkeys([*_needed(words, configs), *filter(Path.is_file, named)])
-    for path in needed:
-        _check_inside(path)
+    needed: dict[Path, None] = {}
+    # One at a time, since a module must be checked before it is read for what it imports.
+    for path in chain(_needed(words, configs), filter(Path.is_file, named)):
+        _check_travels(path)
         if looks_secret(path):
             raise StudyError(f"{path} looks like a secret, which never travels; rename it if it is none.")
+        needed[path] = None
     left_here = []
     for path in (found for folder in named if not folder.is_file() for found in _within(folder)):
+        if path in needed:
+            continue
         if looks_secret(path):
             left_here.append(path)
         else:
@@ -171,19 +177,18 @@ def _is_ours(path: Path) -> bool:
 
 def _within(folder: Path) -> Iterator[Path]:
     """The files of an included folder."""
+    _check_travels(folder)
     if not folder.is_dir():
         raise StudyError(f"--include {folder}: there is no such file or folder.")
-    _check_inside(folder)
     for where, folders, names in os.walk(folder):
         here = Path(where)
-        for name in folders:
-            if (here / name).is_symlink():
-                raise StudyError(f"{here / name} is a link to a folder: include that one.")
         folders[:] = sorted(name for name in folders if not _stays(here / name))
+        for name in folders:
+            _check_travels(here / name)
         for path in (here / name for name in sorted(names) if not name.startswith(".")):
+            _check_travels(path)
             if path.is_file():
-                _check_inside(path)
-                yield Path(os.path.relpath(path))
+                yield path
 
 
 def _stays(folder: Path) -> bool:
@@ -196,10 +201,15 @@ def _stays(folder: Path) -> bool:
     )
 
 
-def _check_inside(path: Path) -> None:
-    if not path.resolve().is_relative_to(Path.cwd().resolve()):
-        said = f"leads to {path.resolve()}, outside of" if path.exists() else "lies outside of"
-        raise StudyError(f"{path} {said} {Path.cwd()}: it does not travel.")
+def _check_travels(path: Path) -> None:
+    """Raise StudyError for what never travels, named or not; the path is relative to the current folder."""
+    if path.is_absolute() or ".." in path.parts:
+        raise StudyError(f"{path} lies outside of {Path.cwd()}: it does not travel.")
+    if any(part.startswith(".") for part in path.parts):
+        raise StudyError(f"{path} is hidden, or in a hidden folder: it does not travel.")
+    if link := next(filter(Path.is_symlink, (path, *path.parents)), None):
+        said = "is a link" if link == path else f"lies behind the link {link}"
+        raise StudyError(f"{path} {said}, and links do not travel: put what it leads to in its place.")
 
 
 def shown_size(size: int) -> str:

@@ -149,7 +149,10 @@ def imports(source: Path, package: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            try:
+                base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            except ImportError:  # `from . import x` outside of a package: Python would refuse it too
+                continue
             yield base
             yield from (f"{base}.{name.name}" for name in node.names)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from conftest import STUDY_FILE
 from study import StudyError
 from study.loading import load
 from study.payload import packed
+from study.secret_names import looks_secret
 
 # As files are called that a review found among those sent.
 SECRETS = [
@@ -29,6 +31,32 @@ SECRETS = [
     "token",
     "keys.json",
     "Credentials.CSV",
+    "apitoken.txt",
+    "awsKeys.json",
+    "AUTHTOKEN",
+    "s3key.csv",
+    "mysecretkey.txt",
+    "token1.txt",
+    "dbpassword.txt",
+    "rclone.conf",
+    "terraform.tfstate",
+    "terraform.tfstate.backup",
+    "prod.tfvars",
+    "_netrc",
+    "netrc.bak",
+    "pgpass.conf",
+    "wp-config.php",
+    "site.htpasswd",
+    "docker-config.json",
+    "secrets/prod.json",
+    "api_keys/prod.json",
+    "other.key/part",
+    "docker/config.json",
+    "aws/config",
+    "repo.git/config",
+    "secrets/prod.py",
+    "api_keys.py",
+    "dbPassword.py",
 ]
 HARMLESS = [
     "tokenizer.json",
@@ -39,6 +67,30 @@ HARMLESS = [
     "grid.json",
     "words.py",
     "tokens.py",
+    "turkey.csv",
+    "donkeys.csv",
+    "hockey.csv",
+    "secretary.csv",
+    "subtokens.json",
+    "KeyboardLayout.csv",
+    "config.json",
+    "git/log.txt",
+    "train.conf",
+    "env.py",
+    "auth/login.py",
+]
+HIDDEN = [
+    ".env",
+    ".env.local",
+    ".netrc",
+    ".pgpass",
+    ".npmrc",
+    ".pypirc",
+    ".docker/config.json",
+    ".aws/config",
+    ".git/config",
+    ".git",
+    "kit/.cache/x.txt",
 ]
 
 
@@ -84,7 +136,8 @@ def test_what_is_named_travels_without_secrets_environments_and_what_is_hidden(f
     (folder / "more/deploy").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl")
     payload = packed(["own.py"], [], ["notes.txt", "more"])
     assert {str(path) for path in payload.files} == NEEDED | {"notes.txt"} | {f"more/{of}" for of in HARMLESS}
-    assert {path.name for path in payload.left_here} == {*SECRETS, "deploy"}
+    left_here = {path.relative_to("more").as_posix() for path in payload.left_here}
+    assert left_here == {*SECRETS, "deploy"}
     with pytest.raises(StudyError, match=r"more/my\.key looks like a secret"):
         packed(["own.py"], [], ["more/my.key"])
 
@@ -96,30 +149,128 @@ def test_a_module_that_holds_passwords_is_refused_by_name(folder: Path) -> None:
         packed(["own.py"], [])
 
 
-def test_a_link_out_of_the_folder_is_refused(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    outside = tmp_path_factory.mktemp("outside")
-    (outside / "thesis.txt").write_text("mine")
+@pytest.mark.parametrize("named", HIDDEN)
+def test_what_is_hidden_never_travels_even_if_named(folder: Path, named: str) -> None:
+    for name in {*HIDDEN} - {".git"}:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x")
+    with pytest.raises(StudyError, match=f"^{named} is hidden"):
+        sent(named)
+    assert not sent(".") & {*HIDDEN}
+
+
+def test_a_study_in_a_hidden_folder_is_refused(folder: Path) -> None:
+    (folder / ".old").mkdir()
+    (folder / ".old/own.py").write_text(STUDY_FILE)
+    with pytest.raises(StudyError, match=r"\.old/own\.py is hidden"):
+        packed([".old/own.py"], [])
+
+
+@pytest.mark.parametrize("begins", ["RSA PRIVATE KEY", "EC PRIVATE KEY", "PGP PRIVATE KEY BLOCK"])
+def test_a_private_key_anywhere_in_a_file_is_found(folder: Path, begins: str) -> None:
+    text = "# a line\n" * 100_000 + f'KEY = """-----BEGIN {begins}-----\nMIIE"""\n'
     (folder / "data").mkdir()
-    (folder / "data/inner.txt").symlink_to("../notes.txt")
-    assert "data/inner.txt" in sent("data")
-    (folder / "data/x.txt").symlink_to(outside / "thesis.txt")
-    with pytest.raises(StudyError, match=r"data/x\.txt leads to .*thesis\.txt, outside of"):
-        sent("data")
-    (folder / "data/x.txt").unlink()
-    (folder / "data/y").symlink_to(outside)
-    with pytest.raises(StudyError, match="data/y is a link to a folder"):
-        sent("data")
+    (folder / "data/deploy.py").write_text(text)
+    (folder / "data/deploy.txt").write_text(text)
+    payload = packed(["own.py"], [], ["data"])
+    assert payload.left_here == [Path("data/deploy.py"), Path("data/deploy.txt")]
+    (folder / "later.py").write_text(text)
+    with pytest.raises(StudyError, match=r"later\.py looks like a secret"):
+        sent()
+
+
+@pytest.mark.parametrize("leads_to", ["../.env", "../notes.txt", "../absent", "/etc/hostname"])
+def test_a_link_to_a_file_is_refused_wherever_it_leads(folder: Path, leads_to: str) -> None:
+    (folder / ".env").write_text("PASSWORD=hunter2")
+    (folder / "inc").mkdir()
+    (folder / "inc/readme.txt").symlink_to(leads_to)
+    for named in ("inc", "inc/readme.txt", "."):
+        with pytest.raises(StudyError, match=r"^inc/readme\.txt is a link, and links do not travel[^\n]*$"):
+            sent(named)
+
+
+@pytest.mark.parametrize("leads_to", ["../.ray", "../kit", "/etc"])
+def test_what_lies_behind_a_linked_folder_is_refused(folder: Path, leads_to: str) -> None:
+    for name in (".ray/more/x.txt", "kit/more/x.txt", "inc/x.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x")
+    (folder / "inc/y").symlink_to(leads_to)
+    for named in ("inc", "inc/y"):
+        with pytest.raises(StudyError, match=r"^inc/y is a link"):
+            sent(named)
+    for named in ("inc/y/more", "inc/y/more/x.txt"):
+        with pytest.raises(StudyError, match=f"^{named} lies behind the link inc/y, and links"):
+            sent(named)
+
+
+def test_studies_and_modules_that_are_links_are_refused(folder: Path) -> None:
+    (folder / ".env").write_text("not = valid = Python (")
     (folder / "later.py").unlink()
-    (folder / "later.py").symlink_to(outside / "thesis.txt")
-    with pytest.raises(StudyError, match=r"later\.py leads to"):
+    (folder / "later.py").symlink_to(".env")  # refused before it is parsed
+    with pytest.raises(StudyError, match=r"^later\.py is a link"):
         sent()
-    (folder / "own.py").rename(outside / "own.py")
-    (folder / "own.py").symlink_to(outside / "own.py")
-    with pytest.raises(StudyError, match=r"own\.py leads to"):
+    (folder / "kit").rename(folder / "real")
+    (folder / "kit").symlink_to("real")
+    with pytest.raises(StudyError, match=r"^kit/__init__\.py lies behind the link kit,"):
         sent()
+    (folder / "own.py").rename(folder / "other.py")
+    (folder / "own.py").symlink_to("other.py")
+    with pytest.raises(StudyError, match=r"^own\.py is a link"):
+        sent()
+
+
+@pytest.mark.timeout(20)
+def test_what_became_a_link_or_a_pipe_after_the_check_is_not_copied(folder: Path, tmp_path: Path) -> None:
+    (folder / ".env").write_text("PASSWORD=hunter2")
+    (folder / ".ray").mkdir()
+    (folder / ".ray/x.txt").write_text("hunter2")
+    for replace, said in (
+        (lambda: (folder / "inc/x.txt").symlink_to("../.env"), "is a link"),
+        (lambda: os.mkfifo(folder / "inc/x.txt"), "is no plain file"),
+        (lambda: ((folder / "inc").rmdir(), (folder / "inc").symlink_to(".ray")), "behind the link 'inc'"),
+    ):
+        (folder / "inc").mkdir(exist_ok=True)
+        (folder / "inc/x.txt").write_text("x")
+        payload = packed(["own.py"], [], ["inc"])
+        (folder / "inc/x.txt").unlink()
+        replace()
+        with pytest.raises(StudyError, match=rf"^inc/x\.txt can't be sent: .*{said}"):
+            payload.copy(tmp_path / "copy")
+        assert not (tmp_path / "copy/inc/x.txt").exists()
+        if not (folder / "inc").is_symlink():
+            (folder / "inc/x.txt").unlink()
+
+
+def test_a_pipe_is_not_waited_for(folder: Path) -> None:
+    (folder / "inc").mkdir()
+    os.mkfifo(folder / "inc/pipe.txt")
+    assert sent("inc") == NEEDED
+    assert not looks_secret(Path("inc/pipe.txt"))
+
+
+@pytest.mark.timeout(20)
+def test_a_long_name_is_looked_at_in_no_time() -> None:
+    assert looks_secret(Path("github" * 40 + "token.txt"))
+    assert not looks_secret(Path("github" * 40 + "x.txt"))
+
+
+def test_the_copies_hold_what_the_files_hold(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    copied = tmp_path_factory.mktemp("copied")
+    payload = packed(["own.py"], [])
+    payload.copy(copied)
+    assert {path: (copied / path).read_bytes() for path in payload.files} == {
+        path: path.read_bytes() for path in payload.files
+    }
 
 
 @pytest.mark.parametrize("named", ["absent", "..", "../x", "/etc/passwd", "/etc"])
 def test_what_can_t_be_included_is_said(folder: Path, named: str) -> None:
     with pytest.raises(StudyError, match=r"there is no such file|outside of"):
         sent(named)
+
+
+def test_a_study_in_a_folder_finds_a_package_of_the_current_one(folder: Path) -> None:
+    (folder / "studies").mkdir()
+    (folder / "studies/inner.py").write_text("from kit import sizes\n" + STUDY_FILE)
+    found = {str(path) for path in packed(["studies/inner.py"], []).files}
+    assert found == {"studies/inner.py", "kit/__init__.py", "kit/sizes.py", "kit/more.py"}
