@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import io
 import textwrap
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import style
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from analysis.measures import Curve, smoothed, smoothing_window
+from analysis.own_matplotlib import Axes, Figure, FigureCanvasAgg, style
 from analysis.results import ENDED, Results, by_trial, last_epochs
 from analysis.statistics import mean_of
 from study.files import Files
 from study.terminal import plain
 
-# Used after a reset: a `matplotlibrc` in the current folder, which matplotlib reads, changes nothing.
+# Used after a reset: settings that a program made of matplotlib before change nothing.
 STYLE = Path(__file__).with_name("study.mplstyle")
 # What a figure is without: when and by what it was made, so that the same results give the same bytes.
 SOURCE = {"png": "Source", "svg": "Source", "pdf": "Subject"}
@@ -32,11 +31,14 @@ METADATA: dict[str, dict[str, str | None]] = {
 WIDE_RANGE = 15.0
 # With more arms than the style has colours, the lines differ.
 COLOURS, LINES = 8, ("-", "--", ":")
+# The arms of a figure, and the characters of its title and of a label. More can't be read on so little paper,
+# and matplotlib would take minutes for thousands.
+MOST_ARMS, MOST_IN_TITLE, MOST_IN_LABEL = 100, 200, 100
 
 
 def drawn(results: Results, study: str) -> pd.DataFrame:
-    """The trials whose curves a figure shows: those that ended by themselves."""
-    trials = results.of(study)
+    """The trials whose curves a figure shows: those of its arms that ended by themselves."""
+    trials = _of_first_arms(results.of(study))
     return trials[trials.status.isin(ENDED)]
 
 
@@ -92,18 +94,19 @@ def draw_training_curves(results: Results, study: str) -> Figure:
                 of_arm.iteration, of_arm.low * 100, of_arm.high * 100, color=colour, alpha=0.3, lw=0
             )
             # A label that begins with an underscore would be left out of the legend.
-            label = f" {plain(arm)}" if str(arm).startswith("_") else plain(arm)
+            label = f" {_label(arm)}" if str(arm).startswith("_") else _label(arm)
             line = LINES[place // COLOURS % len(LINES)]
             axes.plot(of_arm.iteration, of_arm["mean"] * 100, line, color=colour, label=label)
         last = " of the arm's last epoch" if shows_last_epoch(results, study) else ""
         axes.set(xlabel=f"iteration{last}", ylabel="training accuracy, %")
         axes.set_ylim(0, 101)
         axes.set_xlim(0, None)
-        axes.legend(title=plain(record["varies"].replace("_", " ")), loc="best")
+        axes.legend(title=_label(record["varies"].replace("_", " ")), loc="best")
         lengths = set(curves.groupby("arm").size())
         band = f"\nBand: lowest to highest of {seeds} seeds." if seeds > 1 else ""
         over = f"{smoothing_window(lengths.pop())} iterations" if len(lengths) == 1 else "3 % of the curve"
-        _note(figure, f"Line: moving average over {over}. Faint: one seed, unsmoothed.{band}")
+        note = f"Line: moving average over {over}. Faint: one seed, unsmoothed.{band}"
+        _note(figure, note + _left_out(record))
     return figure
 
 
@@ -115,7 +118,7 @@ def effects(results: Results, study: str) -> pd.DataFrame:
     """
     published = results.studies[study]["published"]
     rows = []
-    for arm, trials in results.comparable(study).groupby("arm", sort=False):
+    for arm, trials in _of_first_arms(results.comparable(study)).groupby("arm", sort=False):
         accuracy = mean_of(trials.test_accuracy * 100)
         rows.append(
             {
@@ -139,8 +142,8 @@ def draw_effects(results: Results, study: str) -> Figure:
         spread = shown.half_width.fillna(0)
         axes.errorbar(shown.index, shown["mean"], spread, fmt="_", color="black", capsize=3, markersize=8)
         axes.plot(shown.index + 0.15, shown.published, "D", color="C3", markersize=4, markerfacecolor="none")
-        axes.set_xticks(shown.index, [textwrap.fill(plain(arm), 12) for arm in shown.arm])
-        axes.set(xlabel=plain(record["varies"].replace("_", " ")), ylabel="top-1 test accuracy, %")
+        axes.set_xticks(shown.index, [textwrap.fill(_label(arm), 12) for arm in shown.arm])
+        axes.set(xlabel=_label(record["varies"].replace("_", " ")), ylabel="top-1 test accuracy, %")
         axes.set_xlim(-0.5, len(shown) - 0.5)
         values = np.concatenate([*shown.seeds, shown.published.dropna()])
         note = "Dots: seeds. Bar: mean and its 95 % interval."
@@ -151,7 +154,7 @@ def draw_effects(results: Results, study: str) -> Figure:
             note += "\nThe scale is logarithmic in the error."
         else:  # an interval may reach beyond what an accuracy can be
             axes.set_ylim(top=min(axes.get_ylim()[1], 100.5))
-        _note(figure, note)
+        _note(figure, note + _left_out(record))
     return figure
 
 
@@ -172,7 +175,9 @@ def rendered(figure: Figure, kind: str, made_from: str = "") -> bytes:
     """The figure as the bytes of a PNG, SVG or PDF file."""
     content = io.BytesIO()
     metadata = METADATA[kind] | ({SOURCE[kind]: made_from} if made_from else {})
-    with style.context(STYLE, after_reset=True):
+    with style.context(STYLE, after_reset=True), warnings.catch_warnings():
+        # Labels that leave the axes no room: the figure is drawn all the same.
+        warnings.filterwarnings("ignore", "constrained_layout not applied")
         figure.savefig(content, format=kind, metadata=metadata)
     return content.getvalue()
 
@@ -182,8 +187,26 @@ def _figure(record: dict[str, object]) -> tuple[Figure, Axes]:
     FigureCanvasAgg(figure)
     number = "" if record["figure"] is None else f"Figure {record['figure']}: "
     axes = figure.add_subplot()
-    axes.set_title(plain(f"{number}{record['title']}"))
+    axes.set_title(_cut(plain(f"{number}{record['title']}"), MOST_IN_TITLE))
     return figure, axes
+
+
+def _of_first_arms(trials: pd.DataFrame) -> pd.DataFrame:
+    return trials[trials.arm.isin(trials.arm.unique()[:MOST_ARMS])]
+
+
+def _left_out(record: dict[str, Any]) -> str:
+    """A line for the note where a figure has not all arms of the study."""
+    arms = len(record["arms"])
+    return f"\nShown: the first {MOST_ARMS} of {arms:,} arms." if arms > MOST_ARMS else ""
+
+
+def _label(text: object) -> str:
+    return _cut(plain(text), MOST_IN_LABEL)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _note(figure: Figure, text: str) -> None:

@@ -17,8 +17,10 @@ from upath import UPath
 
 from analysis import claims, comparison, figures, tables
 from analysis.results import Results
+from study.config import StudyError
 from study.files import Files
 from study.store import keys_of
+from study.terminal import plain
 
 TEMPLATES = Path(__file__).with_name("templates")
 FIGURE_KINDS = ("png", "svg", "pdf")
@@ -60,6 +62,10 @@ def write(results: Results, out: Path, studies: Iterable[str] | None = None) -> 
     """
     records = [results.studies[name] for name in (results.studies if studies is None else studies)]
     records.sort(key=lambda record: (record["figure"] or 10**6, record["name"]))
+    if out.is_symlink():
+        raise StudyError(
+            f"{out} is a link, which is not followed.", f"Give its target: --out {out.resolve()}"
+        )
     out.mkdir(parents=True, exist_ok=True)
     files = Files(UPath(out.absolute()))
     sections = [_section(results, record, files) for record in records]
@@ -82,7 +88,7 @@ def write(results: Results, out: Path, studies: Iterable[str] | None = None) -> 
         "summary": _summary(results, sections),
         "summary_table": _summary_table(sections),
         "made_with": _made_with(results.trials),
-        "problems": list(dict.fromkeys(results.problems)),
+        "problems": list(dict.fromkeys(map(plain, results.problems))),  # they name files, however called
         "markdown": tables.markdown,
     }
     for template, path in (("report.html", "index.html"), ("report.md", "report.md")):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from study.files import StorageError
-from study.records import Damaged
+from study.records import Damaged, allowed_names
 from study.store import TrialStore, keys_of
 
 # Trials that ended by themselves, as opposed to those that a scheduler stopped.
@@ -157,13 +157,20 @@ def load(storage: str | Path | TrialStore, studies: Iterable[str] | None = None)
     store = storage if isinstance(storage, TrialStore) else TrialStore(storage)
     problems: list[str] = []
     records = {}
-    for name in store.studies() if studies is None else studies:
+    if studies is None:
+        names, problems = allowed_names(store.studies(), store.root)
+    else:
+        names = list(studies)
+    for name in names:
         try:
             records[name] = store.study(name)
         except (Damaged, StorageError) as problem:
             problems.append(str(problem))
     states = store.states()
     finished, stopped = states.finished, states.stopped
+    if nameless := {key for key in stopped if not key.isprintable()}:
+        problems += [f"{store.root}/trials/{key}: is no name of a trial" for key in sorted(nameless)]
+        stopped -= nameless
     if studies is not None:
         theirs = {key for record in records.values() for key in keys_of(record)}
         finished, stopped = finished & theirs, stopped & theirs

@@ -17,6 +17,9 @@ from analysis.statistics import binomial_error, mean_of
 
 # The data set of the published values.
 PUBLISHED_FOR = "mnist"
+# Before what a spreadsheet may take for a formula: the beginning of a text, and what may separate cells.
+# Japanese and Chinese ones know full-width signs too.
+FORMULA = re.compile(r"(?:^\s*|[;|\t\r\n][^\S\t\r\n]*)(?=[=+\-@＝＋－＠])|^(?=[\t\r])")
 # What an arm's row is computed from.
 MEASURED = ("test_accuracy", "best_test_accuracy", "best_epoch", "test_top5", "test_images", "parameters",
             "training_seconds")  # fmt: skip
@@ -150,7 +153,10 @@ def other_data(record: dict[str, Any]) -> list[str]:
 
 
 def csv(table: pd.DataFrame) -> bytes:
-    """A table as CSV, with all its digits. No text in it is a formula for a spreadsheet."""
+    """A table as CSV, with all its digits. No text in it is a formula for a spreadsheet.
+
+    Nor is a part of one, where a spreadsheet takes semicolons or tabs for what separates cells.
+    """
     texts = table.select_dtypes(exclude="number").map(_no_formula)
     return table.assign(**texts).rename(columns=_no_formula).to_csv(index=False).encode()
 
@@ -197,9 +203,17 @@ def _signed(value: float) -> str:
 
 
 def in_markdown(text: object) -> str:
-    """Text as Markdown shows it: on one line, without HTML, links, images or code of its own."""
-    shown = re.sub(r"[\\`\[\]|]", r"\\\g<0>", " ".join(str(text).splitlines()))
-    return re.sub(r"&(?=#?\w+;)", "&amp;", shown).replace("<", "&lt;")
+    """Text as Markdown shows it: on one line, without any HTML, link, emphasis or structure of its own."""
+    shown = re.sub(r"[\\`\[\]|*~#$]", r"\\\g<0>", " ".join(str(text).splitlines()).strip())
+    # An underscore within a word is one.
+    shown = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\_", shown)
+    shown = re.sub(r"&(?=#?\w+;)", "&amp;", shown).replace("<", "&lt;")
+    # What would begin a quotation, a list or a line, or make a heading of the line above.
+    shown = re.sub(r"^(?:>|[-+=](?=[\s=-]|$))", r"\\\g<0>", shown)
+    shown = re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", shown)
+    # GitHub makes links of bare addresses. Only something between its parts keeps it from one with an @.
+    shown = re.sub(r"www\.", lambda found: f"{found[0][:-1]}\\.", shown, flags=re.IGNORECASE)
+    return re.sub(r"(?<=\S)@(?=\S)", "<!-- -->@", shown.replace("://", r"\://"))
 
 
 def code_in_markdown(text: object) -> str:
@@ -211,13 +225,13 @@ def code_in_markdown(text: object) -> str:
 
 
 def _no_formula(cell: Any) -> Any:
-    """Text after an apostrophe where a spreadsheet would compute it; numbers stay numbers."""
-    if not isinstance(cell, str) or not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+    """Text with an apostrophe where a spreadsheet would compute it; numbers stay numbers."""
+    if not isinstance(cell, str) or not FORMULA.search(cell):
         return cell
     try:
         float(cell)
     except ValueError:
-        return f"'{cell}"
+        return FORMULA.sub(r"\g<0>'", cell)
     return cell
 
 

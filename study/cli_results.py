@@ -48,9 +48,10 @@ def status(
     from study.store import open_store
 
     store = open_store(storage)
-    rows, problems = api.counts(store, _names(store, studies))
+    names, unnamed = _names(store, studies)
+    rows, problems = api.counts(store, names)
     show.status(rows, store, as_json)
-    _left_out(problems)
+    _left_out([*unnamed, *problems])
 
 
 @commands.command()
@@ -122,7 +123,8 @@ def compare(
         raise StudyError(f"{b if _is_storage(a) else a} is no storage: there is no such folder.")
     else:
         left = right = _loaded(storage, [a, b])
-        pairs = [(_stem(a), _stem(b))] if len(left.studies) == len({_stem(a), _stem(b)}) else []
+        names, _ = _names(left.store, [a, b])
+        pairs = [(names[0], names[1])] if set(names) == left.studies.keys() else []
     tables = {pair: side_by_side(left, pair[0], right, pair[1]) for pair in pairs}
     tables = {pair: table for pair, table in tables.items() if len(table)}
     if not tables:
@@ -135,23 +137,26 @@ def _is_storage(given: str) -> bool:
     return "://" in given or Path(given).is_dir()
 
 
-def _stem(study: str) -> str:
-    return Path(study).stem
+def _names(store: TrialStore, studies: list[str] | None) -> tuple[list[str], list[str]]:
+    """The names asked for, or all, and why others are left out then.
 
-
-def _names(store: TrialStore, studies: list[str] | None) -> list[str]:
-    """The names asked for, all without any. Raises StudyError for one that the storage does not have."""
+    Raises StudyError for one that the storage does not have.
+    """
     from study.config import StudyError, did_you_mean
+    from study.records import allowed_names
 
-    known = store.studies()
-    names = [_stem(study) for study in studies or known]
+    known, problems = allowed_names(store.studies(), store.root)
+    if not studies:
+        return known, problems
+    # A study may be given by its file, as to `study tune`.
+    names = [given if given in known else Path(given).name.removesuffix(".py") for given in studies]
     for name in names:
         if name not in known:
             raise StudyError(
                 f"No study {name!r} was run in {store.root}{did_you_mean(name, known)}",
                 f"Run there were: {', '.join(known) or 'none'}.",
             )
-    return names
+    return names, []
 
 
 def _loaded(storage: str | None, studies: list[str] | None) -> Results:
@@ -160,7 +165,9 @@ def _loaded(storage: str | None, studies: list[str] | None) -> Results:
     from study.store import open_store
 
     store = open_store(storage)
-    results = load(store, _names(store, studies))
+    names, problems = _names(store, studies)
+    results = load(store, names)
+    results.problems[:0] = problems
     if not results.studies:
         said = results.problems or ["Name another with --storage."]
         raise StudyError(f"No study that can be read was run in {store.root} yet.", *said)

@@ -94,7 +94,10 @@ def _of_machines(config: dict[str, Any]) -> Iterator[str]:
 
 def _of_this_machine() -> Iterator[str]:
     """Folders that `ray up` would use here though another user has made them."""
-    user = hashlib.sha256(getpass.getuser().encode()).hexdigest()[:10]
+    try:
+        user = hashlib.sha256(getpass.getuser().encode()).hexdigest()[:10]
+    except (KeyError, OSError):  # it has no name, and Ray's ssh won't go
+        return
     temporary = Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp")
     for path, why in {
         Path(f"/tmp/ray_ssh_{user}"): "its ssh would go through their sockets; have it removed",
@@ -145,6 +148,8 @@ def _of_start(start: start_command.Start, head: bool) -> Iterator[str]:
     host = options.get("dashboard_host", "localhost")
     if not _is_loopback(host):
         yield f"--dashboard-host={host} shows the job server to the network; use 127.0.0.1"
+    if (head or "head" in options) and "include_dashboard" not in options:
+        yield "`ray start` needs --include-dashboard=true, or the token goes to whoever holds its port"
     for name, opens in OPENING.items():
         if name in variables or name in options:
             yield f"{name if name in variables else '--' + name.replace('_', '-')} {opens}; leave it out"
@@ -154,15 +159,9 @@ def _of_start(start: start_command.Start, head: bool) -> Iterator[str]:
 
 
 def _needs(variables: dict[str, str], name: str, value: str, otherwise: str) -> str:
-    found = variables.get(name, value)
-    but = (
-        ""
-        if found == value
-        else ", not what it is here"
-        if start_command.UNKNOWN in found
-        else f", not {found!r}"
-    )
-    return f"`ray start` needs {name}={value}{but}, or {otherwise}"
+    found = variables.get(name, "")
+    known = f", not {found!r}" if found and start_command.UNKNOWN not in found else ""
+    return f"`ray start` needs {name}={value}{known}, or {otherwise}"
 
 
 def _options(words: list[str]) -> dict[str, Any]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from study.config import StudyError
 from study.loading import SHIPPED, available, load, question
+
+# A study file is a declaration of some kilobytes. Its syntax tree takes 700 times as much memory as the file.
+MOST_BYTES = 256 * 1024
 
 
 def listed() -> tuple[list[dict[str, Any]], list[str]]:
@@ -40,7 +44,11 @@ def _loaded(path: Path) -> dict[str, Any]:
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
-        module = ast.parse(path.read_bytes())
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise StudyError(f"{path} has more than {MOST_BYTES:,} bytes, too many for a study file.")
+        module = ast.parse(content)
     except OSError as error:
         raise StudyError(f"{path} can't be read: {error.strerror}") from None
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -52,5 +60,9 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 
 def _names_study(statement: ast.stmt) -> bool:
-    names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
-    return isinstance(statement, ast.Assign | ast.AnnAssign) and "STUDY" in names
+    targets: Iterable[ast.expr] = ()
+    if isinstance(statement, ast.Assign):
+        targets = statement.targets
+    elif isinstance(statement, ast.AnnAssign):
+        targets = [statement.target]
+    return any(isinstance(target, ast.Name) and target.id == "STUDY" for target in targets)

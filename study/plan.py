@@ -12,11 +12,9 @@ from study import data
 from study.config import StudyError, TrialConfig
 from study.key import trial_key
 from study.provenance import versions
+from study.records import MOST_NAME_BYTES, STUDY, STUDY_NAME, Damaged, decoded, encoded
 from study.spec import Study
 from study.store import TrialStore, keys_of
-
-# A study's name is that of its files.
-NAME = r"\w[\w .+-]{,99}"
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def make_plan(
         raise StudyError("Give at least one study.")
     names = [study.name for study in studies]
     for name in names:
-        if not re.fullmatch(NAME, name):
+        if not re.fullmatch(STUDY_NAME, name) or len(name.encode()) > MOST_NAME_BYTES:
             raise StudyError(
                 f"study name {name!r}: use letters, digits, dots, dashes and spaces, at most 100"
             )
@@ -133,6 +131,7 @@ def make_plan(
                 candidates.append({"overrides": dict(candidate), "keys": keys})
             arms.append({"label": arm.label, "overrides": dict(arm.overrides), "candidates": candidates})
         records.append(_record(study, seeds, arms, overrides or {}))
+    mistakes = mistakes or [*filter(None, map(_unreadable, records))]
     if mistakes:
         raise StudyError(*dict.fromkeys(mistakes))
     if fresh:
@@ -148,6 +147,15 @@ def make_plan(
         resumed=resumed,
         littered=states.littered & trials.keys(),
     )
+
+
+def _unreadable(record: dict[str, Any]) -> str | None:
+    """Why the record could not be read again: a title that is too long, say. Nothing is trained then."""
+    try:
+        decoded(encoded(record), STUDY, record["name"])
+    except (Damaged, ValueError, TypeError) as why:
+        return str(why)
+    return None
 
 
 def _record(

@@ -8,9 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from study.claims import Claim
 from study.config import StudyError
@@ -22,6 +32,18 @@ FORMAT = 1
 # A count that analysis can compute with, and a share.
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Share = Annotated[float, Field(ge=0, le=1)]
+# A label, a title, a name; and a sentence. Tables and figures of longer ones would fill the memory.
+MOST_IN_SENTENCE = 10_000
+Label = Annotated[str, Field(max_length=1000)]
+Sentence = Annotated[str, Field(max_length=MOST_IN_SENTENCE)]
+# A study's name is that of its files: what `study.plan` allows, and in bytes so short that `-effect.svg` and
+# what is added while a file is written still have room in the file's name.
+STUDY_NAME = r"\w[\w .+-]{,99}"
+MOST_NAME_BYTES = 200
+
+
+# Commas and brackets that any record may have; a larger one has one in sixteen bytes at most.
+MOST_SMALL_PARTS = 100_000
 
 
 class Damaged(Exception):
@@ -59,8 +81,8 @@ class ConfigRecord(Record):
     """The hyperparameters by which results are sorted; the others come with them."""
 
     seed: Count
-    dataset: str
-    precision: str
+    dataset: Label
+    precision: Label
     epochs: Count
 
 
@@ -69,12 +91,12 @@ class ProvenanceRecord(Record):
 
     training_seconds: float
     images_per_second: float
-    started: str
-    device: str
-    cpu: str
-    torch: str
-    ray: str
-    python: str
+    started: Label
+    device: Label
+    cpu: Label
+    torch: Label
+    ray: Label
+    python: Label
 
 
 class EndedRecord(FileRecord):
@@ -105,17 +127,27 @@ class DivergedRecord(EndedRecord):
     weights_sha256: None
 
 
+def _not_long(overrides: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(overrides)) > MOST_IN_SENTENCE:
+        raise ValueError(f"has more than {MOST_IN_SENTENCE:,} characters")
+    return overrides
+
+
+# Hyperparameters that tables and the report show.
+Overrides = Annotated[dict[str, Any], AfterValidator(_not_long)]
+
+
 class CandidateRecord(Record):
     """A point of an arm's nuisance hyperparameters, and the key of each seed's trial."""
 
-    overrides: dict[str, Any]
+    overrides: Overrides
     keys: list[str] = Field(min_length=1)
 
 
 class ArmRecord(Record):
     """An arm, with one candidate where nothing is tuned."""
 
-    label: str
+    label: Label
     overrides: dict[str, Any]
     candidates: list[CandidateRecord] = Field(min_length=1)
 
@@ -124,16 +156,16 @@ class StudyRecord(FileRecord):
     """studies/<name>.json: everything that analysis needs to know of a study besides its trials."""
 
     name: str
-    source: str
-    title: str
+    source: Label
+    title: Label
     figure: Count | None
-    question: str
-    varies: str
-    reference: str
+    question: Sentence
+    varies: Label
+    reference: Label
     seeds: Count
     arms: list[ArmRecord] = Field(min_length=1)
-    fixed: dict[str, Any]
-    overrides: dict[str, Any]
+    fixed: Overrides
+    overrides: Overrides
     versions: dict[str, str]
     published: dict[str, dict[str, float]]
     claims: list[Claim]
@@ -147,6 +179,8 @@ class StudyRecord(FileRecord):
             raise ValueError("the reference is no arm")
         if unknown := {label for claim in self.claims for label in claim.arms} - set(labels):
             raise ValueError(f"a claim is about what is no arm: {', '.join(sorted(unknown))}")
+        if any(len(claim.sentence) > MOST_IN_SENTENCE for claim in self.claims):
+            raise ValueError(f"a claim's sentence has more than {MOST_IN_SENTENCE:,} characters")
         return self
 
 
@@ -154,6 +188,20 @@ RESULT: TypeAdapter[Any] = TypeAdapter(
     Annotated[FinishedRecord | DivergedRecord, Field(discriminator="status")]
 )
 STUDY: TypeAdapter[Any] = TypeAdapter(StudyRecord)
+
+
+def allowed_names(found: Iterable[str], where: object) -> tuple[list[str], list[str]]:
+    """Of the names of a storage's studies those that we give, and why each other one is left out.
+
+    `where` is the storage, for what is said of it.
+    """
+    names, problems = [], []
+    for name in found:
+        if re.fullmatch(STUDY_NAME, name) and len(name.encode()) <= MOST_NAME_BYTES:
+            names.append(name)
+        else:
+            problems.append(f"{where}/studies/{name}.json: is no name of a study")
+    return names, problems
 
 
 def encoded(value: dict[str, Any]) -> bytes:
@@ -166,6 +214,9 @@ def decoded(content: bytes | None, kind: TypeAdapter[Any], where: object) -> dic
     """The value in a file of this kind; None is a missing file. Raises Damaged, naming `where`."""
     if content is None:
         raise Damaged(f"{where}: is missing")
+    # Each of them becomes an object of some sixty bytes.
+    if sum(map(content.count, (b"[", b"{", b","))) > max(MOST_SMALL_PARTS, len(content) // 16):
+        raise Damaged(f"{where}: has more parts than a record of its size")
     try:
         value = json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -25,7 +25,7 @@ SSH = yaml.safe_load((Path(__file__).parents[1] / "clusters/ssh.yaml").read_text
 FOLDER = "RAY_TMPDIR=$(mktemp -d /tmp/study.XXXXXXXX) &&"
 METRICS = "RAY_enable_metrics_collection=0 AUTOSCALER_METRIC_PORT=-1 DASHBOARD_METRIC_PORT=-1"
 EXPORT = f"export RAY_TMPDIR RAY_AUTH_MODE=token {METRICS} &&"
-START = "ray start --head --temp-dir=$RAY_TMPDIR/ray"
+START = "ray start --head --temp-dir=$RAY_TMPDIR/ray --include-dashboard=true"
 GOOD = f"{FOLDER} {EXPORT} {START}"
 
 
@@ -113,6 +113,7 @@ PRIVATE_FOLDER, UNCLEAR = "a folder that other users can't enter", "not understo
         (GOOD.replace("DASHBOARD_METRIC_PORT=-1", "DASHBOARD_METRIC_PORT=0"), METRIC),
         (GOOD.replace("DASHBOARD_METRIC_PORT=-1", "DASHBOARD_METRIC_PORT=off"), METRIC),
         # What listens, and options that open something else.
+        (GOOD.replace(" --include-dashboard=true", ""), "goes to whoever holds its port"),
         (GOOD + " --dashboard-host=0.0.0.0", HOST),
         (GOOD + " --dashboard-host 0.0.0.0", HOST),
         (GOOD + " --dashboard-host='0.0.0.0'", HOST),

@@ -19,12 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from conftest import Study
+from conftest import STUDY_FILE, Study
 from storages import made_storage
 
 from analysis import load
 from analysis.claims import verdicts
 from analysis.comparison import from_reference, side_by_side
+from analysis.figures import draw_effects, draw_training_curves, rendered
 from analysis.tables import arm_table
 from study.claims import increasing
 from study.curve_file import encoded_curve
@@ -173,6 +174,87 @@ def test_nothing_steers_the_terminal_or_is_markup_or_a_formula(study: Study, sto
     assert "'=1+1," in (study.folder / "out/tables/a.csv").read_text()
 
 
+def test_names_that_no_study_has_are_left_out_and_stop_nothing(study: Study) -> None:
+    folder = study.folder / "results"
+    made_storage(folder, {"a": [0.9, 0.91], "b": [0.8, 0.81]}, name="width v1.5")
+    record = (folder / "studies/width v1.5.json").read_bytes()
+    wrong = [b"\xff", b"x" * 245, "名".encode() * 80, b".", b"-x", b"a\nb"]
+    for name in wrong:
+        Path(os.fsdecode(bytes(folder / "studies") + b"/" + name + b".json")).write_bytes(record)
+    trial = Path(os.fsdecode(bytes(folder / "trials") + b"/\xff"))
+    trial.mkdir()
+    (trial / "stopped.json").write_bytes(record)
+    for words in (("status",), ("verify",), ("report", "--out", "out")):
+        done = study(*words)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count(".json: is no name of a study") == len(wrong)
+        assert "studies/\\udcff.json" in done.stderr
+    assert "studies/\\udcff.json" in (study.folder / "out/index.html").read_text()
+    assert "trials/\\udcff: is no name of a trial" in done.stderr
+    assert (study.folder / "out/figures/width v1.5-effect.pdf").exists()
+    for given in ("width v1.5", "folder/width v1.5.py"):
+        assert json.loads(study("status", given, "--json").stdout)[0]["finished"] == 4
+    assert study("compare", "width v1.5", "width v1.5.py").returncode == 0
+    assert load(folder).studies.keys() == {"width v1.5"}
+
+
+def test_a_study_whose_record_could_not_be_read_again_is_not_trained(study: Study) -> None:
+    (study.folder / "long.py").write_text(STUDY_FILE.replace("Tiny Width", "x" * 1001))
+    done = study("tune", "long.py")
+    assert done.returncode == 2
+    assert "long: title: String should have at most 1000 characters" in done.stderr
+    assert not (study.folder / "results").exists()
+
+
+LONG = "x" * 10_001
+CLAIM = {"kind": "increasing", "sentence": LONG, "metric": "test_accuracy"}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        *({name: LONG} for name in ("title", "question", "varies", "source")),
+        {"claims": [CLAIM]},
+        {"overrides": {"epochs": LONG}},
+    ],
+    ids=lambda told: next(iter(told)),
+)
+def test_a_study_with_a_text_too_long_to_be_shown_is_left_out(tmp_path: Path, told: dict[str, Any]) -> None:
+    claims = told.pop("claims", [])
+    store = made_storage(tmp_path, {"a": [0.9], "b": [0.8]}, **told)
+    if claims:
+        record = store.study("width")
+        store.save_study({**record, "claims": claims})
+    results = load(tmp_path)
+    assert not results.studies
+    assert "characters" in results.problems[0]
+
+
+def test_a_label_too_long_to_be_shown_is_left_out(tmp_path: Path) -> None:
+    candidates = [{"overrides": {}, "keys": ["a-0"]}]
+    arms = [{"label": "x" * 400_000, "overrides": {}, "candidates": candidates}]
+    made_storage(tmp_path, {"a": [0.9]}, arms=arms, reference="x" * 400_000)
+    assert "at most 1000 characters" in load(tmp_path).problems[0]
+
+
+def test_a_figure_of_many_arms_shows_some_and_cuts_what_is_long(tmp_path: Path) -> None:
+    labels = [f"{place} {'x ' * 400}" for place in range(1000)]
+    candidates = [{"overrides": {}, "keys": ["a-0"]}]
+    arms = [{"label": label, "overrides": {}, "candidates": candidates} for label in labels]
+    made_storage(tmp_path, {"a": [0.9]}, arms=arms, reference=labels[0], title="x\n" * 500)
+    results = load(tmp_path)
+    for draw in (draw_training_curves, draw_effects):
+        figure = draw(results, "width")
+        (axes,) = figure.axes
+        legend = axes.get_legend()
+        shown = legend.get_texts() if legend else axes.get_xticklabels()
+        assert len(shown) == 100
+        assert max(len(text.get_text().replace("\n", "")) for text in shown) <= 100
+        assert len(axes.get_title()) == 200
+        assert "the first 100 of 1,000 arms" in figure.get_supxlabel()
+        assert rendered(figure, "png")
+
+
 def wanted_trials(study: Study) -> list[str]:
     plan = json.loads(study("plan", "tiny_width.py", "--seeds", "1", "--json").stdout)
     return [trial["key"] for trial in plan["pending"]]
@@ -212,6 +294,14 @@ def test_a_report_is_not_written_through_a_link(study: Study, storage: TrialStor
     assert "lies behind the link 'tables', which is not followed" in done.stderr
     (out / "tables").unlink()
     assert study("report", "--out", "out").returncode == 0
+    assert untouched(study)
+
+
+def test_a_report_s_folder_that_is_a_link_is_not_written_to(study: Study, storage: TrialStore) -> None:
+    (study.folder / "report").symlink_to(study.folder / "somebody's")
+    done = study("report")
+    assert done.returncode == 2
+    assert "report is a link, which is not followed" in done.stderr
     assert untouched(study)
 
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import html
+import io
 import json
 import os
 import pickle
+import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pytest
 from conftest import STUDY_FILE, Study
+from markdown_it import MarkdownIt
 from storages import made_storage
 
+from analysis.tables import csv, in_markdown
+from study.listing import listed
 from study.store import TrialStore
 
+ROOT = Path(__file__).parents[1]
 HOSTILE = "<script>alert(1)</script> ![](x) \\input{/etc/passwd} $\\nonsense$ $x_{ ../../up"
 
 
@@ -168,3 +179,90 @@ def test_matplotlib_s_settings_in_the_current_folder_change_nothing(study: Study
     assert not (study.folder / "EXECUTED").exists()
     before, after = ((study.folder / of / "figures/width.svg").read_bytes() for of in ("before", "after"))
     assert before == after
+
+
+def as_pipe(at: Path) -> None:
+    os.mkfifo(at)
+
+
+SETTINGS: dict[str, Callable[[Path], object]] = {
+    "pipe": as_pipe,
+    "endless": lambda at: at.symlink_to("/dev/zero"),
+    "steering": lambda at: at.write_bytes(b"evil\033]0;PWNED\007key: 1\n"),
+    "binary": lambda at: at.write_bytes(b"font.size: \xff\xfe\n"),
+}
+
+
+@pytest.mark.parametrize("attack", SETTINGS)
+def test_matplotlib_does_not_read_settings_in_the_current_folder(study: Study, attack: str) -> None:
+    SETTINGS[attack](study.folder / "matplotlibrc")
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", "import analysis.figures, os; print(os.getcwd())"],
+        cwd=study.folder,
+        env={**study.environment, "PYTHONPATH": str(ROOT), "MPLCONFIGDIR": "settings"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    resource.prlimit(process.pid, resource.RLIMIT_AS, (2 * 1024**3, 2 * 1024**3))
+    try:
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert (process.returncode, out, err) == (0, f"{study.folder.resolve()}\n", "")
+    assert (study.folder / "settings").is_dir()
+
+
+def test_listing_leaves_a_file_too_large_for_a_study_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "search_spaces"
+    folder.mkdir()
+    (folder / "long.py").write_text(f"STUDY = [{'a,' * 500_000}]")
+    with (folder / "sparse.py").open("wb") as file:
+        file.truncate(100 * 1024**2)
+    (folder / "mine.py").write_text("STUDY: object = 1")
+    (folder / "user.py").write_text("mine = STUDY")
+    monkeypatch.chdir(tmp_path)
+    rows, left_out = listed()
+    assert "mine" in {row["name"] for row in rows}
+    for name in ("long", "sparse"):
+        assert f"search_spaces/{name}.py has more than 262,144 bytes, too many for a study file." in left_out
+    assert "search_spaces/user.py has no STUDY." in left_out
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# h", "~~~ # h", "- a", "-", "+ x", "* x", "1. x", "2) x", "> q", "= =", "===", "---", "- - -",
+        "***", "_ _ _", "    x", "*a* _b_ __c__ ~~d~~ e_f_g", "`a` [b](c) ![](d) <i>e</i> &lt; &#35;",
+        "x\n# y", "\\# h", "| a | b |",
+    ],
+)  # fmt: skip
+def test_a_text_is_only_text_in_markdown(text: str) -> None:
+    page = MarkdownIt().enable(["strikethrough", "table"]).render(f"before\n{in_markdown(text)}\n")
+    assert page == f"<p>before\n{html.escape(' '.join(text.split()))}</p>\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("see https://a.example/b", r"see https\://a.example/b"),
+        ("WWW.a.example", r"WWW\.a.example"),
+        ("_www.a.example", r"\_www\.a.example"),
+        ("a.b@c.example", "a.b<!-- -->@c.example"),  # a backslash is not enough for GitHub there
+        ("+1.67 ± 0.1", "+1.67 ± 0.1"),
+        ("batch_size=1", "batch_size=1"),
+    ],
+)
+def test_an_address_is_no_link_on_github_and_numbers_and_names_stay(text: str, shown: str) -> None:
+    assert in_markdown(text) == shown
+
+
+def test_no_text_is_a_formula_whatever_separates_cells_and_numbers_stay() -> None:
+    texts = ["x;=1+1", "x\t@y", "＝1+1", "－1x", " =1", "\t1x", "-1", "a=-1, b=+2", "x-1"]
+    guarded = ["x;'=1+1", "x\t'@y", "'＝1+1", "'－1x", " '=1", "'\t1x", "-1", "a=-1, b=+2", "x-1"]
+    table = pd.DataFrame({"arm": texts, "accuracy": np.arange(9) - 0.5})
+    read = pd.read_csv(io.BytesIO(csv(table)))
+    assert read.arm.tolist() == guarded
+    assert read.accuracy.tolist() == table.accuracy.tolist()
