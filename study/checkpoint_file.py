@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import io
+import pickletools
+import re
 import zipfile
 from collections.abc import Iterator
 from typing import Any
 
 import torch
+
+# What tensors, types of numbers and ordered dictionaries are made of.
+NAMES_OF_A_STATE = re.compile(
+    r"collections OrderedDict|torch\._utils _rebuild_(tensor_v2|parameter)|torch (Size|device)"
+    r"|torch (float|bfloat|int|uint|complex|bool)\w*|torch \w+Storage|torch\.storage (Untyped|Typed)Storage"
+)
 
 
 def encoded_state(state: dict[str, Any]) -> bytes:
@@ -26,12 +34,27 @@ def decoded_state(content: bytes) -> dict[str, Any]:
         raise ValueError("its files are compressed")
     if sum(file.file_size for file in files) > len(content):
         raise ValueError("its files are larger than it is")
+    _check_pickle(content, files)
     state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     for tensor in _tensors(state):
         # One number can stand for millions where its stride is 0.
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise ValueError("a tensor is larger than what is stored of it")
     return state
+
+
+def _check_pickle(content: bytes, files: list[zipfile.ZipInfo]) -> None:
+    """Raises ValueError where the state names more than tensors: torch would make any bytearray."""
+    pickles = [file for file in files if file.filename.rpartition("/")[2] == "data.pkl"]
+    if len(pickles) != 1 or len({file.filename for file in files}) < len(files):
+        raise ValueError("it has no single state")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        pickled = archive.read(pickles[0])
+    for code, named, _ in pickletools.genops(pickled):
+        if code.name in ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4"):
+            raise ValueError(f"it is pickled with {code.name}")
+        if code.name == "GLOBAL" and not NAMES_OF_A_STATE.fullmatch(str(named)):
+            raise ValueError(f"it names {named}")
 
 
 def _tensors(state: object) -> Iterator[torch.Tensor]:

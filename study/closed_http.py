@@ -17,7 +17,9 @@ from study.limits import TimeLimit, time_limit
 from study.listeners import accepted_by, is_loopback
 
 # The log of a job has a few hundred bytes a trial.
-MOST_BYTES = 64 * 1024**2
+MOST_BYTES = 16 * 1024**2
+# Read at once, since each chunk of a byte would be kept as an object of its own.
+PART_BYTES = 64 * 1024
 CONNECT_SECONDS = 5.0
 # How long an accepted connection may lack its owner: a server that is busy has not yet taken it.
 ACCEPT_SECONDS = 20.0
@@ -59,13 +61,17 @@ class ClosedHttp:
                 )
                 if response.headers.get("Content-Encoding", "identity") != "identity":
                     raise StudyError(f"{self.url} answers compressed, which was not asked for.")
-                body = response.raw.read(MOST_BYTES + 1, decode_content=False)
+                body = bytearray()
+                while len(body) <= MOST_BYTES and (
+                    part := response.raw.read(PART_BYTES, decode_content=False)
+                ):
+                    body += part
         except TimeLimit:
             raise StudyError(late) from None
         if len(body) > MOST_BYTES:
             raise StudyError(f"{self.url} answers with more than {MOST_BYTES:,} bytes.")
         # Where requests keeps what it has read.
-        response._content, response._content_consumed = body, True
+        response._content, response._content_consumed = bytes(body), True
         return response
 
 

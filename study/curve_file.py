@@ -15,6 +15,10 @@ from study.records import Damaged
 # The counts of steps alone take more than a byte a row: a curve of four columns, however its losses repeat
 # themselves, has less than one value a byte.
 VALUES_A_BYTE = 4
+# Ten million steps of four columns, and then some; each value has eight bytes at most.
+MOST_VALUES = 50_000_000
+# The foot of ten million steps has about four thousand bytes. Arrow takes hundreds for each of them.
+MOST_FOOT_BYTES = 64 * 1024
 COMPRESSIONS = {"SNAPPY", "UNCOMPRESSED"}
 
 
@@ -31,6 +35,8 @@ def decoded_curve(content: bytes | None, where: object) -> pa.Table:
     if content is None:
         raise Damaged(f"{where}: is missing")
     try:
+        if int.from_bytes(content[-8:-4], "little") > MOST_FOOT_BYTES:
+            raise ValueError("its foot is no curve's")
         # A quarter of read_table's time, which looks for a whole data set.
         file = pq.ParquetFile(pa.BufferReader(content))
         _check_size(file, len(content))
@@ -48,15 +54,19 @@ def _check_size(file: pq.ParquetFile, size: int) -> None:
     Its footer says how many values there are, for each part of it too. Snappy makes a page at most about 30
     times as large as it was, and a number has eight bytes at most.
     """
-    footer, schema = file.metadata, file.schema_arrow
+    footer = file.metadata
+    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
+    # Arrow ends the process where a group has a column that the whole does not have.
+    if footer.num_columns < 1 or any(group.num_columns != footer.num_columns for group in groups):
+        raise ValueError("its parts have other columns than it has")
+    schema = file.schema_arrow
     if not all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in schema.types):
         raise ValueError("a column is not of numbers")
-    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
     columns = [(group.num_rows, group.column(i)) for group in groups for i in range(group.num_columns)]
     values = sum(column.num_values for _, column in columns)
     if any(rows != column.num_values for rows, column in columns) or values != footer.num_rows * len(schema):
         raise ValueError("its parts have other numbers of rows than it has")
-    if values > VALUES_A_BYTE * size:
+    if values > min(MOST_VALUES, VALUES_A_BYTE * size):
         raise ValueError(f"{footer.num_rows:,} rows of {len(schema)} columns in {size:,} bytes are no curve")
     if other := {column.compression for _, column in columns} - COMPRESSIONS:
         raise ValueError(f"is compressed by {', '.join(sorted(other))}")

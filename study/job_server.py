@@ -66,7 +66,7 @@ def connect(address: str, insecure: bool = True, trust_address: bool = False) ->
         )
     try:
         theirs = answer.json()["ray_version"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise StudyError(
             f"What answers at {url} is not Ray's job server (HTTP {answer.status_code})."
         ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import stat
 import tempfile
@@ -27,7 +28,8 @@ def workspace() -> Iterator[Path]:
         with contextlib.suppress(Timeout, OSError), FileLock(left / "lock", blocking=False):
             shutil.rmtree(left, ignore_errors=True)
     made = Path(tempfile.mkdtemp(prefix="study-new-", dir=PARENT))
-    folder = made.with_name(made.name.replace("study-new-", PREFIX))
+    # Another name, which nobody who saw the first one can take.
+    folder = PARENT / f"{PREFIX}{secrets.token_hex(4)}"
     with FileLock(made / "lock"):
         # Seen by other runs from here on, and locked by then.
         made.rename(folder)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from conftest import STUDY_FILE, Study
 from storages import made_result
 
+from study.checkpoint_file import decoded_state, encoded_state
 from study.config import StudyError
 from study.curve_file import decoded_curve, encoded_curve
 from study.data import load
@@ -101,3 +104,40 @@ def test_data_files_that_are_almost_all_hole_are_refused_by_their_size(tmp_path:
             file.truncate(1024**4)
     with pytest.raises(StudyError, match="it is no file of such a data set"):
         load("mnist", tmp_path)
+
+
+def foot(chunks: int) -> bytes:
+    """A curve of a foot alone: one group of so many column chunks, and a schema without columns."""
+    count = bytes([chunks << 4 | 12]) if chunks < 15 else b"\xfc" + unsigned(chunks)
+    schema = b"\x48\x06schema\x15\x00\x00"
+    group = b"\x19" + count + b"\x26\x00\x00" * chunks + b"\x16\x00\x16\x00\x00"
+    whole = b"\x15\x02\x19\x1c" + schema + b"\x16\x00\x19\x1c" + group + b"\x00"
+    return b"PAR1" + whole + len(whole).to_bytes(4, "little") + b"PAR1"
+
+
+def unsigned(n: int) -> bytes:
+    said = b""
+    while n > 127:
+        said += bytes([n & 127 | 128])
+        n >>= 7
+    return said + bytes([n])
+
+
+@pytest.mark.parametrize(("chunks", "said"), [(1, "other columns"), (900_000, "its foot is no curve's")])
+def test_a_foot_that_would_end_the_process_or_fill_the_memory_is_refused(chunks: int, said: str) -> None:
+    with pytest.raises(Damaged, match=said):
+        decoded_curve(foot(chunks), "curve")
+
+
+class Large:
+    def __reduce__(self) -> tuple[object, ...]:
+        return bytearray, (10**12,)
+
+
+def test_a_state_that_names_more_than_tensors_is_refused_before_it_is_made() -> None:
+    buffer = io.BytesIO()
+    torch.save({"model": Large()}, buffer)
+    with pytest.raises(ValueError, match=r"it names (builtins|__builtin__) bytearray"):
+        decoded_state(buffer.getvalue())
+    state = {"a": torch.zeros(2, dtype=torch.bfloat16), "b": OrderedDict(c=[1, 2.0, None, "d"])}
+    assert decoded_state(encoded_state(state)).keys() == {"a", "b"}
