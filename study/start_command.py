@@ -19,28 +19,14 @@ QUOTE = "\x03"
 # Set by bash or by Ray before the command; left in a value as they are written.
 GIVEN = {"HOME", "USER", "UID", "HOSTNAME", "PWD", "RAY_HEAD_IP"}
 # Programs that neither start Ray nor change the variables of the shell.
-HARMLESS = {
-    "[",
-    "test",
-    "true",
-    "false",
-    ":",
-    "echo",
-    "sleep",
-    "cd",
-    "exit",
-    "ulimit",
-    "umask",
-    "date",
-    "hostname",
-}
-HARMLESS |= {"mkdir", "rm", "rmdir", "find", "ls", "nvidia-smi"}
+HARMLESS = {"[", "test", "true", "false", ":", "echo", "exit", "sleep", "cd", "ulimit", "umask"}
+HARMLESS |= {"mkdir", "rm", "rmdir", "find", "ls", "date", "hostname"}
 OPERATORS = ";&|()<>"
 NAMES_START = re.compile(r"\bray\s+start\b")
 
 _QUOTED = re.compile(r"""'(?P<literal>[^']*)'|"(?P<double>(?:\\.|[^"\\])*)"|\\(?P<escaped>.)""", re.DOTALL)
 _SUBSTITUTION = re.compile(r"\$\(([^()`]*)\)")
-_MKTEMP = re.compile(r"\s*mktemp\s+(-d|--directory)(\s+[\w./-]+)?\s*")
+_MKTEMP = re.compile(r"\s*mktemp\s+(-d|--directory)(\s+/[\w./-]+)?\s*")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\}|)")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 
@@ -172,7 +158,7 @@ class _Shell:
         if words[:1] == ["start"]:
             known = [self._expanded(word) for word in words[1:]]
             for word, value in zip(words[1:], known, strict=True):
-                if UNKNOWN in value or value.startswith("$"):
+                if UNKNOWN in value or _VARIABLE.fullmatch(word):  # which is no word where it is empty
                     raise NotUnderstood(f"{word} of `ray start`; write its value, or && behind what sets it")
             exported = {name: self.values[name] for name in self.exported & self.values.keys()}
             exported |= dict.fromkeys(exported.keys() & self.uncertain, UNKNOWN)
