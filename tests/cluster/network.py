@@ -22,7 +22,7 @@ LOOPBACK = ("127.", "::ffff:127.", "::1")
 SPACES = ("unshare", "--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child=KILL")
 DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 # What a node must find under the same path as here.
-NEEDED = {Path(sys.prefix), Path(sys.base_prefix)}
+NEEDED = {Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parents[2]}
 
 
 def missing() -> str | None:
