@@ -29,12 +29,15 @@ def decoded_state(content: bytes) -> dict[str, Any]:
     """What the archive holds, its tensors on the CPU. Raises whatever torch's reader stumbles over."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         files = archive.infolist()
-    # torch would unpack a compressed archive, to whatever size.
-    if any(file.compress_type != zipfile.ZIP_STORED for file in files):
-        raise ValueError("its files are compressed")
-    if sum(file.file_size for file in files) > len(content):
-        raise ValueError("its files are larger than it is")
-    _check_pickle(content, files)
+        # torch would unpack a compressed archive, to whatever size.
+        if any(file.compress_type != zipfile.ZIP_STORED for file in files):
+            raise ValueError("its files are compressed")
+        if sum(file.file_size for file in files) > len(content):
+            raise ValueError("its files are larger than it is")
+        pickles = [file for file in files if file.filename.rpartition("/")[2] == "data.pkl"]
+        if len(pickles) != 1 or len({file.filename for file in files}) < len(files):
+            raise ValueError("it has no single state")
+        _check_names(archive.read(pickles[0]))
     state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     for tensor in _tensors(state):
         # One number can stand for millions where its stride is 0.
@@ -43,13 +46,8 @@ def decoded_state(content: bytes) -> dict[str, Any]:
     return state
 
 
-def _check_pickle(content: bytes, files: list[zipfile.ZipInfo]) -> None:
+def _check_names(pickled: bytes) -> None:
     """Raises ValueError where the state names more than tensors: torch would make any bytearray."""
-    pickles = [file for file in files if file.filename.rpartition("/")[2] == "data.pkl"]
-    if len(pickles) != 1 or len({file.filename for file in files}) < len(files):
-        raise ValueError("it has no single state")
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        pickled = archive.read(pickles[0])
     for code, named, _ in pickletools.genops(pickled):
         if code.name in ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4"):
             raise ValueError(f"it is pickled with {code.name}")

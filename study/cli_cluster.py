@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from study.payload import Payload
 
 FAILED = 1
-# Of the files that were sent.
+# Of the files that were sent, and of those that were not.
 MOST_SHOWN = 20
 # What a job's log may hold besides printable characters.
 LINES = "\n\t"
@@ -95,12 +95,13 @@ def submit(
     from study import jobs
     from study.job_server import connect
     from study.loading import load
+    from study.payload import packed
 
     changed = overrides(set_, dataset, epochs, precision)
     gpus(gpus_per_trial)
     plan = jobs.planned([load(of) for of in dict.fromkeys(studies)], seeds, changed)
     place = jobs.shared_storage(storage)
-    sent = jobs.packed(plan, studies, include or [])
+    sent = packed(studies, [trial.config for trial in plan.trials.values()], include or [])
     client = connect(address, insecure, trust_address)
     same = jobs.find(client, jobs.job_id(plan, place))
     running = [of.submission_id for of in same if not of.status.is_terminal()]
@@ -203,8 +204,10 @@ def _say_what_travelled(sent: Payload) -> None:
         say(f"sent {path}, {shown_size(size)}", err=True)
     if (more := len(sent.files) - MOST_SHOWN) > 0:
         say(f"sent {more:,} more files; {shown_size(sent.size)} in all", err=True)
-    if sent.left_here:
-        say(f"left here, since they look like secrets: {', '.join(map(str, sent.left_here))}", err=True)
+    if left := sent.left_here:
+        shown = ", ".join(map(str, left[:MOST_SHOWN]))
+        others = f" and {len(left) - MOST_SHOWN:,} more" if len(left) > MOST_SHOWN else ""
+        say(f"left here, since they look like secrets: {shown}{others}", err=True)
 
 
 def _follow_command(job: str, address: str) -> str:

@@ -35,7 +35,7 @@ def check_private() -> None:
     if mode & 0o077:
         raise StudyError(
             f"{path}, the clusters' token, is open to other users (mode {mode:o}, not 600): whoever "
-            " read it may run code on your clusters.",
+            "read it may run code on your clusters.",
             replace,
         )
 

@@ -13,7 +13,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from study import payload
 from study.config import StudyError, did_you_mean
 from study.job_server import errors_of
 from study.payload import Payload
@@ -87,11 +86,6 @@ def chosen(client: Any, wanted: str | None) -> str:
     if len(running) > 1:
         raise StudyError(f"Several jobs run: name one of {', '.join(running)}.")
     return str((running or ids)[-1])
-
-
-def packed(plan: Plan, studies: Sequence[str], include: Sequence[str]) -> Payload:
-    """What is to be sent with the studies of the plan. Raises StudyError as payload.packed does."""
-    return payload.packed(studies, [trial.config for trial in plan.trials.values()], include)
 
 
 def submit(client: Any, plan: Plan, sent: Payload, options: Sequence[str], storage: str) -> str:

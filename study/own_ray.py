@@ -51,9 +51,14 @@ def _set(variables: dict[str, str | None]) -> None:
 
 @contextlib.contextmanager
 def started_closed() -> Iterator[dict[str, Any]]:
-    """Gives arguments of ray.init for a Ray of one's own, to be called inside."""
+    """Gives arguments of ray.init for a Ray of one's own, to be called inside.
+
+    Raises RuntimeError where this version of Ray can't be closed.
+    """
     from ray._private import node, ray_constants
 
+    if not hasattr(ray_constants, "ENABLE_RAY_CLUSTER"):  # a later Ray's, perhaps: closed, or not at all
+        raise RuntimeError("this version of Ray can't be kept to the loopback address")
     with (
         replaced(node.Node, **dict.fromkeys(UNUSED, _nothing)),
         # Named for Windows and macOS; on Linux too it makes 127.0.0.1 the node's address, and then Ray's

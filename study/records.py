@@ -28,7 +28,6 @@ from study.config import StudyError
 # Raised whenever an older version could misread what a newer one wrote.
 FORMAT = 1
 
-
 # A count that analysis can compute with, and a share.
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -40,8 +39,6 @@ Sentence = Annotated[str, Field(max_length=MOST_IN_SENTENCE)]
 # what is added while a file is written still have room in the file's name.
 STUDY_NAME = r"\w[\w .+-]{,99}"
 MOST_NAME_BYTES = 200
-
-
 # Commas and brackets that any record may have; a larger one has one in sixteen bytes at most.
 MOST_SMALL_PARTS = 100_000
 

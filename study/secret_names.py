@@ -8,21 +8,8 @@ from fnmatch import fnmatch
 from itertools import pairwise
 from pathlib import Path
 
-ENDINGS = {
-    "pem",
-    "key",
-    "p12",
-    "pfx",
-    "jks",
-    "keystore",
-    "kdbx",
-    "ppk",
-    "gpg",
-    "asc",
-    "age",
-    "ovpn",
-    "keytab",
-}
+ENDINGS = {"pem", "key", "p12", "pfx", "jks", "keystore", "kdbx", "ppk", "gpg", "asc", "age"}
+ENDINGS |= {"ovpn", "keytab"}
 # Of any part of a path.
 NAMES = (
     "id_*",

@@ -1,7 +1,10 @@
 """Ray as a run starts it."""
 
 import psutil
+import pytest
+from ray._private import ray_constants
 
+from study import StudyError
 from study.ray_session import ray_session
 from study.workspace import workspace
 
@@ -13,3 +16,9 @@ def test_a_run_starts_no_process_that_it_never_uses() -> None:
     assert any("raylet" in words for words in started)
     for unused in ("dashboard/dashboard.py", "monitor.py"):
         assert not any(unused in words for words in started), started
+
+
+def test_a_ray_that_can_t_be_kept_to_this_machine_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(ray_constants, "ENABLE_RAY_CLUSTER")
+    with pytest.raises(StudyError, match="loopback"), workspace() as folder, ray_session(None, folder):
+        pass
