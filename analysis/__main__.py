@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from analysis import load, report
-from study.config import StudyError
+from study.errors import StudyError
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ import pandas as pd
 from analysis import measures
 from analysis.results import ENDED, Results, by_trial, last_epochs
 from analysis.statistics import CONFIDENCE, Mean, equivalence_p, mean_of
-from study.claims import Claim
+from study.declare.claims import Claim
 
 REPRODUCED, CONTRADICTED, UNDECIDED = "reproduced", "contradicted", "undecided"
 SIGNIFICANCE = 1 - CONFIDENCE

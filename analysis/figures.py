@@ -15,7 +15,7 @@ from analysis.measures import Curve, smoothed, smoothing_window
 from analysis.own_matplotlib import Axes, Figure, FigureCanvasAgg, style
 from analysis.results import ENDED, Results, by_trial, last_epochs
 from analysis.statistics import mean_of
-from study.files import Files
+from study.store.files import Files
 from study.terminal import plain
 
 # Used after a reset: settings that a program made of matplotlib before change nothing.

@@ -17,9 +17,9 @@ from upath import UPath
 
 from analysis import claims, comparison, figures, tables
 from analysis.results import Results
-from study.config import StudyError
-from study.files import Files
-from study.store import keys_of
+from study.errors import StudyError
+from study.store.files import Files
+from study.store.trial_store import keys_of
 from study.terminal import plain
 
 TEMPLATES = Path(__file__).with_name("templates")

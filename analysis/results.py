@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from study.files import StorageError
-from study.records import Damaged, allowed_names
-from study.store import TrialStore, keys_of
+from study.store.files import StorageError
+from study.store.records import Damaged, allowed_names
+from study.store.trial_store import TrialStore, keys_of
 
 # Trials that ended by themselves, as opposed to those that a scheduler stopped.
 ENDED = ("finished", "diverged")

@@ -23,7 +23,7 @@ from typing import Any
 import pandas as pd
 from ways import ARMS, CORES, HERE, Way, candidates, first_images, images_in
 
-from study import data
+from study.images import data
 
 TUNING_IMAGES = 6_000
 

@@ -16,10 +16,10 @@ import time
 import numpy as np
 import torch
 
-from study.config import TrialConfig
-from study.data import Dataset
-from study.step_graph import StepGraphs
-from study.training import Training
+from study.images.config import TrialConfig
+from study.images.data import Dataset
+from study.images.step_graph import StepGraphs
+from study.images.training import Training
 
 
 def epoch(training: Training) -> float:

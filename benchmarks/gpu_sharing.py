@@ -29,8 +29,8 @@ import torch
 from fused import grouped, vmapped
 from torch import Tensor, nn
 
-from study.config import IMAGE_SIZE, TrialConfig
-from study.models import network
+from study.images.config import IMAGE_SIZE, TrialConfig
+from study.images.models import network
 
 Step = Callable[[], None]
 LEARNING_RATE = 0.01

@@ -43,9 +43,9 @@ def made(folder: Path, arms: int, seeds: int) -> None:
     import numpy as np
     from storages import made_result
 
-    from study.loading import load as load_study
+    from study.declare.loading import load as load_study
     from study.plan import make_plan
-    from study.store import TrialStore
+    from study.store.trial_store import TrialStore
 
     (folder / "load.py").write_text(STUDY.format(arms=arms))
     store = TrialStore(folder / "results")

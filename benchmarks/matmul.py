@@ -17,8 +17,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from study.config import IMAGE_SIZE, TrialConfig
-from study.models import network
+from study.images.config import IMAGE_SIZE, TrialConfig
+from study.images.models import network
 
 Size = tuple[int, int, int]  # rows, inner, columns
 

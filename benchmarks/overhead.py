@@ -20,7 +20,7 @@ from datetime import datetime
 from operator import itemgetter
 from pathlib import Path
 
-from study.store import TrialStore
+from study.store.trial_store import TrialStore
 
 SEARCH_SPACES = Path(__file__).parents[1] / "search_spaces"
 REPORT = [str(path) for path in sorted(SEARCH_SPACES.glob("*.py")) if path.stem != "optimizers_tuned"]

@@ -21,8 +21,8 @@ from pathlib import Path
 from processes import run
 from ways import CORES, ENVIRONMENT, HERE, first_images
 
-from study import data
-from study.store import TrialStore, keys_of
+from study.images import data
+from study.store.trial_store import TrialStore, keys_of
 
 STUDIES = sorted(
     path for path in (HERE.parent / "search_spaces").glob("*.py") if path.stem != "optimizers_tuned"

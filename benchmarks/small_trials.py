@@ -139,7 +139,7 @@ def train(config: dict[str, float]) -> None:
     from torch import nn
     from torch.utils.data import DataLoader, TensorDataset
 
-    from study import data
+    from study.images import data
 
     started = time.time()
     digits = data.load("digits", Path())

@@ -23,10 +23,10 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 from torchvision.models import get_model
 
-from study import memory
-from study.config import TrialConfig
-from study.data import Dataset
-from study.training import Training
+from study.images.config import TrialConfig
+from study.images.data import Dataset
+from study.images.training import Training
+from study.running import allocator
 
 BATCH = 128
 ROUNDS = 5
@@ -109,7 +109,7 @@ def main() -> None:
     given = words.parse_args()
     torch.set_num_threads(given.threads)
     if given.keep_freed:
-        memory.keep_freed()
+        allocator.keep_freed()
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (6000, 1, 28, 28), np.uint8)
     labels = generator.integers(0, 10, 6000)

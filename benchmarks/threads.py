@@ -22,10 +22,10 @@ import time
 import numpy as np
 import torch
 
-from study import memory
-from study.config import TrialConfig
-from study.data import Dataset
-from study.training import Training
+from study.images.config import TrialConfig
+from study.images.data import Dataset
+from study.images.training import Training
+from study.running import allocator
 
 CORES = len(os.sched_getaffinity(0))
 WIDTHS = (12, 25, 50, 100)
@@ -36,7 +36,7 @@ IMAGES = 60_000
 def inside(width: int, threads: int, model: str, precision: str, seconds: float) -> None:
     """One process: print images a second, begun at a line on stdin."""
     torch.set_num_threads(threads)
-    memory.keep_freed()
+    allocator.keep_freed()
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (6000, 1, 28, 28), np.uint8)
     labels = generator.integers(0, 10, 6000)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from processes import Measured, run
 
-from study.store import TrialStore
+from study.store.trial_store import TrialStore
 
 HERE = Path(__file__).parent
 STUDY = HERE.parent / "search_spaces" / "network_width.py"

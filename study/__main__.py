@@ -9,8 +9,8 @@ from typing import Any
 
 import typer
 
-from study.cli import INTERRUPTED, WRONG_REQUEST, app
-from study.config import StudyError
+from study.cli.app import INTERRUPTED, WRONG_REQUEST, app
+from study.errors import StudyError
 from study.terminal import plain
 
 # Its base is what a usage mistake raises, whether Typer stands on Click or brings its own.

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from upath import UPath
 
-from study import data
-from study.config import StudyError
-from study.files import RefusedFile
-from study.loading import load
+from study.declare.loading import load
+from study.declare.study import Study
+from study.errors import StudyError
+from study.images import data
 from study.plan import Plan, make_plan
-from study.records import Damaged
-from study.runner import Options, Outcome
-from study.runner import run as run_plan
-from study.spec import Study
-from study.store import TrialStore, keys_of, open_store
+from study.running.runner import Options, Outcome
+from study.running.runner import run as run_plan
+from study.store.files import RefusedFile
+from study.store.records import Damaged
+from study.store.trial_store import TrialStore, keys_of, open_store
 from study.terminal import styled
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def tune(plan: Plan, store: TrialStore, data_folder: Path, options: Options, con
     store.check_writable()
     events = None
     if options.tensorboard:
-        from study.tensorboard import EventFiles
+        from study.store.tensorboard import EventFiles
 
         events = EventFiles(store, plan.records)
     plan = plan.checked(store)

@@ -6,8 +6,8 @@ import hashlib
 import json
 from typing import Any
 
-from study.config import TrialConfig
-from study.plugins import is_plugin, source_sha256
+from study.declare.own_code import is_plugin, source_sha256
+from study.images.config import TrialConfig
 
 # Raise it whenever a change alters the numbers that a config gives: results of another recipe are not
 # reused. tests/test_golden.py notices when that is due.

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from study import data
-from study.config import StudyError, TrialConfig
+from study.declare.study import Study
+from study.errors import StudyError
+from study.images import data
+from study.images.config import TrialConfig
 from study.key import trial_key
 from study.provenance import versions
-from study.records import MOST_NAME_BYTES, STUDY, STUDY_NAME, Damaged, decoded, encoded
-from study.spec import Study
-from study.store import TrialStore, keys_of
+from study.store.records import MOST_NAME_BYTES, STUDY, STUDY_NAME, Damaged, decoded, encoded
+from study.store.trial_store import TrialStore, keys_of
 
 
 @dataclass(frozen=True)

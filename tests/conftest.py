@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from study import data
-from study.data import Dataset
+from study.images import data
+from study.images.data import Dataset
 
 # Ignored where the tests run in the background of a script, it would be in all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

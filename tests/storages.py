@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from study.claims import Claim
-from study.config import TrialConfig
-from study.store import TrialStore
+from study.declare.claims import Claim
+from study.images.config import TrialConfig
+from study.store.trial_store import TrialStore
 
 PROVENANCE = {
     "training_seconds": 1.5,

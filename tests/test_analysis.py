@@ -14,7 +14,7 @@ from analysis.comparison import from_reference
 from analysis.figures import draw_effects, draw_training_curves, effects, save, training_curves
 from analysis.measures import smoothing_window
 from analysis.tables import arm_table, as_shown, notes
-from study.store import TrialStore
+from study.store.trial_store import TrialStore
 
 
 @pytest.fixture

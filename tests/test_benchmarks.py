@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from study import TrialConfig
-from study.data import Dataset
-from study.models import network
+from study.images.data import Dataset
+from study.images.models import network
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from fused import grouped, vmapped

@@ -15,8 +15,8 @@ from storages import Accuracy, made_storage
 
 from analysis import load
 from analysis.claims import COMPARED, Verdict, verdicts
-from study import claims
-from study.claims import Claim, Kind
+from study.declare import claims
+from study.declare.claims import Claim, Kind
 
 HIGH, MIDDLE, LOW = (0.970, 0.971, 0.972), (0.960, 0.961, 0.963), (0.950, 0.952, 0.951)
 # The third seed turns the order around.

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from other_user import UID, needs_root
 
-from study import cluster_file
-from study.config import StudyError
+from study.cluster import cluster_file
+from study.errors import StudyError
 
 pytest.importorskip("jsonschema", reason="ray[default] is not installed")
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from study import StudyError, data
-from study.data import Dataset
+from study import StudyError
+from study.images import data
+from study.images.data import Dataset
 
 
 def idx(path: Path, array: np.ndarray) -> None:

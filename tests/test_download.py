@@ -16,7 +16,8 @@ from conftest import Study
 from test_data import idx
 from torchvision import datasets
 
-from study import StudyError, data, download
+from study import StudyError
+from study.images import data, download
 
 MEGABYTE = 1024**2
 IMAGES = "train-images-idx3-ubyte"

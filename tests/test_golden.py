@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from study.config import TrialConfig
-from study.data import Dataset
+from study.images.config import TrialConfig
+from study.images.data import Dataset
+from study.images.training import Training
 from study.key import RECIPE_VERSION, trial_key
-from study.training import Training
 
 # Baseline on digits, seed 0: the losses of 20 steps, as first measured with recipe 1. Their tolerance is
 # what other CPUs' order of summation may change in 20 float32 steps.

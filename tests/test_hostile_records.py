@@ -18,8 +18,8 @@ from analysis.claims import verdicts
 from analysis.comparison import from_reference, side_by_side
 from analysis.figures import draw_effects, draw_training_curves, rendered
 from analysis.tables import arm_table
-from study.claims import increasing
-from study.records import encoded
+from study.declare.claims import increasing
+from study.store.records import encoded
 
 
 def test_names_that_no_study_has_are_left_out_and_stop_nothing(study: Study) -> None:

@@ -21,10 +21,10 @@ import torch
 from conftest import Study
 from storages import made_storage
 
-from study.claims import increasing
-from study.curve_file import encoded_curve
-from study.records import Damaged
-from study.store import TrialStore
+from study.declare.claims import increasing
+from study.store.curve_file import encoded_curve
+from study.store.records import Damaged
+from study.store.trial_store import TrialStore
 
 # What a terminal would do: clear itself, change its title, turn text around.
 STEERING = "\x1b[2J\x1b]0;owned\x07\u202e"

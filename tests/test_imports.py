@@ -3,59 +3,87 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import study
+
 ROOT = Path(__file__).parents[1]
 
 # A module may import those of the lines above its own.
 LAYERS = [
-    {"config", "terminal"},
+    {"errors", "terminal"},
+    {"images.config"},
     {
-        "claims",
-        "domains",
-        "plugins",
-        "local_files",
-        "listeners",
-        "secret_names",
-        "limits",
-        "memory",
-        "stops",
-        "workspace",
-        "cluster_token",
-        "start_command",
-        "step_graph",
-        "convolution",
-        "random_streams",
+        "declare.claims",
+        "declare.domains",
+        "declare.own_code",
+        "store.local_files",
+        "cluster.listeners",
+        "cluster.secret_names",
+        "time_limit",
+        "running.allocator",
+        "running.stop_signals",
+        "running.scratch",
+        "cluster.token",
+        "cluster.start_command",
+        "images.step_graph",
+        "images.convolution",
+        "seeds",
     },
-    {"files"},
-    {"records"},
-    {"curve_file", "checkpoint_file", "download", "closed_http"},
-    {"store"},
-    {"spec", "key", "data", "provenance"},
-    {"loading", "plan", "models", "tensorboard"},
-    {"recipe", "progress", "cost", "listing", "own_ray"},
-    {"training", "follower", "resources"},
-    {"outcome"},
-    {"trainable"},
-    {"prepare", "ray_session", "reach", "payload", "job_server", "cluster_file"},
-    {"probe"},
-    {"runner", "jobs"},
+    {"store.files"},
+    {"store.records"},
+    {"store.curve_file", "store.checkpoint_file", "images.download", "cluster.closed_http"},
+    {"store.trial_store"},
+    {"declare.study", "key", "images.data", "provenance"},
+    {"declare.loading", "plan", "images.models", "store.tensorboard"},
+    {"images.optimization", "running.progress", "images.cost", "declare.listing", "running.own_ray"},
+    {"images.training", "running.tune_callback", "running.resources"},
+    {"running.outcome"},
+    {"running.trainable"},
+    {
+        "running.prepare",
+        "running.ray_session",
+        "running.node_check",
+        "cluster.payload",
+        "cluster.job_server",
+        "cluster.cluster_file",
+    },
+    {"running.probe"},
+    {"running.runner", "cluster.jobs"},
     {"api"},
-    {"show", "options"},
-    {"show_results"},
-    {"cli_results", "cli_cluster"},
-    {"cli"},
+    {"cli.printing", "cli.options"},
+    {"cli.printing_results"},
+    {"cli.results", "cli.cluster"},
+    {"cli.app"},
     {"__main__"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
-KNOW_RAY = {"trainable", "follower", "runner", "ray_session", "plugins", "reach", "probe", "job_server"}
-KNOW_TORCH = {"models", "recipe", "training", "trainable", "resources", "provenance", "probe"}
-KNOW_RAY |= {"cluster_file", "own_ray"}
-KNOW_TORCH |= {"checkpoint_file", "step_graph", "random_streams", "convolution"}
+KNOW_RAY = {
+    "running.trainable",
+    "running.tune_callback",
+    "running.runner",
+    "running.ray_session",
+    "declare.own_code",
+    "running.node_check",
+    "running.probe",
+    "cluster.job_server",
+}
+KNOW_TORCH = {
+    "images.models",
+    "images.optimization",
+    "images.training",
+    "running.trainable",
+    "running.resources",
+    "provenance",
+    "running.probe",
+}
+KNOW_RAY |= {"cluster.cluster_file", "running.own_ray"}
+KNOW_TORCH |= {"store.checkpoint_file", "images.step_graph", "seeds", "images.convolution"}
 
 
 def imported(path: Path) -> set[str]:
@@ -69,27 +97,48 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-MODULES = sorted(path for path in (ROOT / "study").glob("*.py") if path.stem != "__init__")
+STUDY = ROOT / "study"
+MODULES = {
+    ".".join(path.relative_to(STUDY).with_suffix("").parts): path
+    for path in sorted(STUDY.rglob("*.py"))
+    if path.stem != "__init__"
+}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_imports_of_study_run_downwards(path: Path) -> None:
-    assert path.stem in LEVEL, "a new module: give it a layer"
-    modules = {name.split(".")[1] for name in imported(path) if name.startswith("study.")}
-    upwards = {name for name in modules & LEVEL.keys() if LEVEL[name] >= LEVEL[path.stem]}
-    assert upwards == set()
-    heavy = {name.partition(".")[0] for name in imported(path)}
-    assert "ray" not in heavy or path.stem in KNOW_RAY
-    assert not heavy & {"torch", "torchvision"} or path.stem in KNOW_TORCH
+def rooms(names: set[str]) -> set[str]:
+    """Of what a file imports, the modules of study."""
+    return {module for module in LEVEL for name in names if f"{name}.".startswith(f"study.{module}.")}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_of_study_run_downwards(module: str) -> None:
+    assert module in LEVEL, "a new module: give it a layer"
+    names = imported(MODULES[module])
+    assert {name for name in rooms(names) if LEVEL[name] >= LEVEL[module]} == set()
+    heavy = {name.partition(".")[0] for name in names}
+    assert "ray" not in heavy or module in KNOW_RAY
+    assert not heavy & {"torch", "torchvision"} or module in KNOW_TORCH
     assert "search_spaces" not in heavy
 
 
 def test_analysis_names_only_the_plain_rooms_of_study() -> None:
     for path in (ROOT / "analysis").glob("*.py"):
         names = imported(path)
-        rooms = {name.split(".")[1] for name in names if name.startswith("study.")}
-        assert rooms <= {"store", "files", "records", "config", "claims", "terminal"}, path
+        allowed = {
+            "errors",
+            "terminal",
+            "declare.claims",
+            "store.trial_store",
+            "store.files",
+            "store.records",
+        }
+        assert rooms(names) <= allowed, path
         assert not {name.partition(".")[0] for name in names} & {"ray", "torch", "torchvision"}, path
+
+
+def test_the_map_of_study_names_every_module() -> None:
+    named = set(re.findall(r"[\w.]+", study.__doc__ or ""))
+    assert {module for module in MODULES if not module.startswith("_")} <= named
 
 
 @pytest.mark.parametrize(

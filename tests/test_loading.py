@@ -9,7 +9,7 @@ import pytest
 
 import study
 from study import StudyError
-from study.loading import available
+from study.declare.loading import available
 
 SHIPPED = sorted(available())
 

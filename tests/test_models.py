@@ -12,13 +12,14 @@ import torch
 from torch import nn
 from torchvision.models import get_model
 
-from study import StudyError, TrialConfig, load, models
-from study.config import ModelName
-from study.convolution import Convolution
-from study.cost import cost
-from study.data import Dataset
-from study.plugins import resolve, source_sha256
-from study.training import Training
+from study import StudyError, TrialConfig, load
+from study.declare.own_code import resolve, source_sha256
+from study.images import models
+from study.images.config import ModelName
+from study.images.convolution import Convolution
+from study.images.cost import cost
+from study.images.data import Dataset
+from study.images.training import Training
 
 
 @pytest.mark.parametrize("name", get_args(ModelName))
@@ -194,7 +195,7 @@ def test_an_edit_of_what_a_plugin_imports_makes_another_trial(plugin_folder: Pat
         source_sha256("own_net:build")
     code = (
         "import sys; sys.path.append(sys.argv[1])\n"
-        "from study.plugins import source_sha256; print(source_sha256('own_net:build'))"
+        "from study.declare.own_code import source_sha256; print(source_sha256('own_net:build'))"
     )
     words = [sys.executable, "-c", code, str(plugin_folder)]
     assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip() != before

@@ -16,7 +16,7 @@ from cluster.nodes import PROBE
 from conftest import STUDY_FILE, Study, wait_until
 from other_user import as_other, needs_root
 
-from study.workspace import PARENT, workspace
+from study.running.scratch import PARENT, workspace
 
 LONG_FILE = STUDY_FILE.replace('"batch_size": 64, "epochs": 2', '"batch_size": 16, "epochs": 5000')
 LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")

@@ -10,9 +10,9 @@ import pytest
 from conftest import STUDY_FILE
 
 from study import StudyError
-from study.loading import load
-from study.payload import packed
-from study.secret_names import looks_secret
+from study.cluster.payload import packed
+from study.cluster.secret_names import looks_secret
+from study.declare.loading import load
 
 # As files are called that a review found among those sent.
 SECRETS = [

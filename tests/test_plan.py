@@ -9,7 +9,7 @@ from ray import tune
 
 from study import Study, StudyError
 from study.plan import make_plan
-from study.store import TrialStore
+from study.store.trial_store import TrialStore
 
 WIDTH = Study(title="W", scientific={"width": tune.grid_search([2, 4])}, fixed={"dataset": "digits"}).called(
     "w"

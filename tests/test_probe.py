@@ -14,12 +14,12 @@ from ray import tune
 
 import study
 from study import Study, TrialConfig
-from study.data import Dataset
-from study.own_ray import token_in
-from study.probe import measure, shape
-from study.ray_session import QUIET
-from study.runner import Options
-from study.workspace import workspace
+from study.images.data import Dataset
+from study.running.own_ray import token_in
+from study.running.probe import measure, shape
+from study.running.ray_session import QUIET
+from study.running.runner import Options
+from study.running.scratch import workspace
 
 # Built in a worker, it waits until three trials hold their shares at the same time.
 TOGETHER = """

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from study import TrialConfig
 from study.plan import Trial
-from study.progress import Progress
+from study.running.progress import Progress
 
 TRIALS = [Trial(str(i), TrialConfig(seed=i), "width", "12") for i in range(4)]
 
@@ -32,7 +32,7 @@ def report(iteration: int, **changes: Any) -> dict[str, Any]:
 @pytest.fixture
 def progress(monkeypatch: pytest.MonkeyPatch) -> Progress:
     clock = iter(range(0, 10_000, 10))  # ten seconds pass between one look and the next
-    monkeypatch.setattr("study.progress.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("study.running.progress.time.monotonic", lambda: float(next(clock)))
     return Progress(Console(file=io.StringIO(), width=100), TRIALS, {trial.key: 1.0 for trial in TRIALS})
 
 

@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from study.config import StudyError, TrialConfig
+from study.cli.options import settings as parsed
+from study.declare.study import Study
+from study.errors import StudyError
+from study.images.config import TrialConfig
 from study.key import trial_key
-from study.options import settings as parsed
-from study.spec import Study
 
 EXAMPLES = settings(derandomize=True, deadline=None, max_examples=150, database=None)
 

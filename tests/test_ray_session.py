@@ -5,8 +5,8 @@ import pytest
 from ray._private import ray_constants
 
 from study import StudyError
-from study.ray_session import ray_session
-from study.workspace import workspace
+from study.running.ray_session import ray_session
+from study.running.scratch import workspace
 
 
 def test_a_run_starts_no_process_that_it_never_uses() -> None:

@@ -23,7 +23,7 @@ from storages import made_storage
 from analysis import load
 from analysis.report import write
 from analysis.results import last_epochs
-from study.claims import about_published, increasing
+from study.declare.claims import about_published, increasing
 
 ACCURACY = {"12 & more": (0.95, 0.96, 0.97), "25_%": (0.97, 0.98, 0.995), "100": (0.98, 0.99, None)}
 CLAIMS = [increasing("test_accuracy", "Wider is <better>."), about_published("About 95.17.", "12 & more")]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from study import StudyError, TrialConfig
-from study.cost import cost
-from study.resources import Load, Node, Resources, decide, share_for
+from study.images.cost import cost
+from study.running.resources import Load, Node, Resources, decide, share_for
 
 LAPTOP, GPU_NODE = Node(4, 0), Node(16, 2)
 CNN, RESNET = (cost(TrialConfig(model=model)) for model in ("cnn", "resnet101"))

@@ -21,8 +21,8 @@ from markdown_it import MarkdownIt
 from storages import made_storage
 
 from analysis.tables import csv, in_markdown
-from study.listing import listed
-from study.store import TrialStore
+from study.declare.listing import listed
+from study.store.trial_store import TrialStore
 
 ROOT = Path(__file__).parents[1]
 HOSTILE = "<script>alert(1)</script> ![](x) \\input{/etc/passwd} $\\nonsense$ $x_{ ../../up"

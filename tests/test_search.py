@@ -8,7 +8,7 @@ import pytest
 from ray import tune
 
 from study import Study, StudyError
-from study.domains import quasi_random_points, random_points
+from study.declare.domains import quasi_random_points, random_points
 
 DOMAINS = {
     "lr": tune.loguniform(0.001, 1.0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from study import load
-from study.loading import available
+from study.declare.loading import available
 
 # Figure: arms, and the test accuracies that the report gives, in the order of the arms (None: not given).
 REPORT: dict[str, tuple[int, dict[str, float | None]]] = {

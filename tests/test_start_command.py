@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from study.start_command import PRIVATE, UNKNOWN, NotUnderstood, Start, starts
+from study.cluster.start_command import PRIVATE, UNKNOWN, NotUnderstood, Start, starts
 
 # Pieces of shell commands; about half of what they make together is understood.
 ASSIGNED = [

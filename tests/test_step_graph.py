@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from study.config import TrialConfig
-from study.data import Dataset
-from study.step_graph import FIRST_CALLS, StepGraphs
-from study.training import Training
+from study.images.config import TrialConfig
+from study.images.data import Dataset
+from study.images.step_graph import FIRST_CALLS, StepGraphs
+from study.images.training import Training
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

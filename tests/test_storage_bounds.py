@@ -16,12 +16,12 @@ import torch
 from conftest import STUDY_FILE, Study
 from storages import made_result
 
-from study.checkpoint_file import decoded_state, encoded_state
-from study.config import StudyError
-from study.curve_file import decoded_curve, encoded_curve
-from study.data import load
-from study.records import Damaged
-from study.store import TrialStore
+from study.errors import StudyError
+from study.images.data import load
+from study.store.checkpoint_file import decoded_state, encoded_state
+from study.store.curve_file import decoded_curve, encoded_curve
+from study.store.records import Damaged
+from study.store.trial_store import TrialStore
 
 
 @pytest.mark.parametrize("n", [1, 469, 100_000])

@@ -16,9 +16,9 @@ from storages import made_result
 from upath import UPath
 
 from study import StudyError
-from study.files import StorageError
-from study.records import Damaged
-from study.store import TrialStore
+from study.store.files import StorageError
+from study.store.records import Damaged
+from study.store.trial_store import TrialStore
 
 CURVE = {"iteration": [1, 2], "epoch": [1, 1], "train_loss": [2.3, 2.2], "train_accuracy": [0.1, 0.2]}
 RESULT = made_result()

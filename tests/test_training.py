@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 import torch
 
-from study.config import TrialConfig
-from study.data import Dataset
-from study.training import Training
+from study.images.config import TrialConfig
+from study.images.data import Dataset
+from study.images.training import Training
 
 RESUME_IN_NEW_PROCESS = """
 import json, sys
 from dataclasses import asdict
 from pathlib import Path
 import torch
-from study import data
-from study.config import TrialConfig
-from study.training import Training
+from study.images import data
+from study.images.config import TrialConfig
+from study.images.training import Training
 torch.set_num_threads(1)
 config, state = TrialConfig(**json.loads(sys.argv[1])), Path(sys.argv[2])
 training = Training(config, data.load("digits", Path()))

@@ -17,9 +17,10 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 from torchvision.models import get_model
 
-from study import load, recipe
-from study.config import TrialConfig
-from study.models import CNN
+from study import load
+from study.images import optimization
+from study.images.config import TrialConfig
+from study.images.models import CNN
 
 STUDIES = Path(__file__).parents[2] / "search_spaces"
 
@@ -43,8 +44,8 @@ def train(config: TrialConfig, data: str, workers: int) -> dict[str, float]:
     train_loader = DataLoader(train_set, config.batch_size, shuffle=True, num_workers=workers)
     test_loader = DataLoader(test_set, 1000, num_workers=workers)
     model = network(config)
-    optimizer = recipe.optimizer(config, model)
-    loss_function = recipe.loss(config, train_set.targets.numpy())
+    optimizer = optimization.optimizer(config, model)
+    loss_function = optimization.loss(config, train_set.targets.numpy())
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16")
     for _ in range(config.epochs):
         model.train()

@@ -38,7 +38,7 @@ def mnist(
 
 
 def plugin(id: str, body: str, said: str, command: str = "plan") -> Case:
-    source = f"import numpy as np\nfrom study.data import Dataset\n{body}\n"
+    source = f"import numpy as np\nfrom study.images.data import Dataset\n{body}\n"
     words = f"{command} good.py --dataset own_data:make"
     return Case(f"own-{id}", words, said, {"own_data.py": source})
 

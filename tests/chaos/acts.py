@@ -14,10 +14,10 @@ from chain import LINKS, disturb
 from faults import Fault
 from scene import Scene, outcomes, scene
 
-from study import data
-from study.config import TrialConfig
-from study.store import TrialStore
-from study.training import Training
+from study.images import data
+from study.images.config import TrialConfig
+from study.images.training import Training
+from study.store.trial_store import TrialStore
 
 Counts = dict[str, int]
 # By how the name of a kind begins; others check all but how much work was lost.

@@ -13,8 +13,8 @@ from chain import settle
 from faults import moment
 from scene import Scene, require
 
-from study.records import Damaged
-from study.store import TrialStore
+from study.store.records import Damaged
+from study.store.trial_store import TrialStore
 
 
 def cut_and_flipped(content: bytes, rng: random.Random, n: int | None) -> Iterator[tuple[str, bytes]]:
@@ -120,7 +120,7 @@ def what_lies_about_is_cleared_away(stage: Scene, finished: Path, reference: dic
 
 def a_newer_storage_is_left_alone(stage: Scene, finished: Path) -> int:
     """A result of a later format is not trained again, nor overwritten: the request is refused."""
-    from study import records
+    from study.store import records
 
     shutil.copytree(finished, stage.storage)
     path = stage.storage / "trials" / min(stage.trials()) / "result.json"

@@ -141,12 +141,12 @@ STORE_POINTS = [
     ("rename", "before"), ("rename", "after"),
 ]  # fmt: skip
 CALLS = [
-    "study.trainable:TrialTrainable.setup",
-    "study.training:Training.__init__",
-    "study.training:Training.run",
-    "study.training:Training.state",
-    "study.training:Training.resume",
-    "study.trainable:TrialTrainable.cleanup",
+    "study.running.trainable:TrialTrainable.setup",
+    "study.images.training:Training.__init__",
+    "study.images.training:Training.run",
+    "study.images.training:Training.state",
+    "study.images.training:Training.resume",
+    "study.running.trainable:TrialTrainable.cleanup",
 ]
 WORKER_FILES = ("checkpoint.pt", "curve.parquet", "result.json")
 DRIVER_FILES = ("chaos.json", "chaos.csv", "chaos.png", "chaos.svg")

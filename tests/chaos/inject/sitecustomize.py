@@ -1,8 +1,9 @@
 """Loaded by every Python process of a run under test: strikes at one point of the store's work, as told.
 
-STUDY_CHAOS is JSON: `point` (write, flush, rename, remove, or a call such as study.training:Training.resume),
-`when` (before, after; in the middle of a write), `nth` (of its kind in a process), `file` (end of its name),
-`who` (driver, worker), `do` (kill, kill-all, or the name of an errno), `lasting` (from then on, every time).
+STUDY_CHAOS is JSON: `point` (write, flush, rename, remove, or a call such as
+study.images.training:Training.resume), `when` (before, after; in the middle of a write), `nth` (of its kind
+in a process), `file` (end of its name), `who` (driver, worker), `do` (kill, kill-all, or an errno's name),
+`lasting` (from then on, every time).
 Or only `clock`: a file that says how many seconds Python's wall clock is ahead.
 
 Each attempt at a trial makes a file of its own in the folder STUDY_CHAOS_ATTEMPTS, named by the trial's key
@@ -181,7 +182,7 @@ class CallPatcher(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 if "STUDY_CHAOS_ATTEMPTS" in os.environ:
-    sys.meta_path.insert(0, CallPatcher("study.trainable:TrialTrainable._prepared", noted))
+    sys.meta_path.insert(0, CallPatcher("study.running.trainable:TrialTrainable._prepared", noted))
 if "clock" in SPEC:
     real_time, seconds_ahead = time.time, pathlib.Path(SPEC["clock"])
     time.time = lambda: real_time() + int(seconds_ahead.read_text() or 0)

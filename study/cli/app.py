@@ -1,0 +1,232 @@
+"""The command line: words in, words out. Data goes to stdout, progress and errors to stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from study.cli import cluster, results
+from study.cli.options import (
+    Address,
+    AsJson,
+    CheckpointEvery,
+    CpusPerTrial,
+    DataDir,
+    DatasetOption,
+    DryRun,
+    Epochs,
+    Fresh,
+    GpusPerTrial,
+    MaxConcurrent,
+    MaxFailures,
+    Precision,
+    SchedulerOption,
+    Seeds,
+    Set,
+    Storage,
+    Studies,
+    TensorBoard,
+    TrialTimeout,
+    gpus,
+    overrides,
+)
+from study.terminal import say
+
+if TYPE_CHECKING:
+    from study.declare.study import Study
+    from study.plan import Plan
+    from study.store.trial_store import TrialStore
+
+# Heavy imports stand inside the commands: `study --help` imports no torch, no Ray and no pandas.
+
+DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    help="Controlled hyperparameter studies of PyTorch trainings on Ray Tune.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(results.commands)
+app.add_typer(cluster.commands)
+
+
+@app.command("list")
+def list_studies(as_json: AsJson = False) -> None:
+    """List the studies that can be given by name.
+
+    Looks in ./search_spaces and in the studies that came with the installation. Of those in ./search_spaces
+    it shows the question alone, without running their files; `study plan` shows the rest.
+    """
+    from study.cli import printing
+    from study.declare.listing import listed
+
+    rows, left_out = listed()
+    for reason in left_out:
+        say(f"left out: {reason}", err=True)
+    printing.studies(rows, as_json)
+
+
+@app.command()
+def plan(
+    studies: Studies,
+    seeds: Seeds = 3,
+    set_: Set = None,
+    dataset: DatasetOption = None,
+    data_dir: DataDir = None,
+    epochs: Epochs = None,
+    precision: Precision = None,
+    storage: Storage = None,
+    address: Address = None,
+    cpus_per_trial: CpusPerTrial = None,
+    gpus_per_trial: GpusPerTrial = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Show what `study tune` with the same words would train. Writes nothing.
+
+    `at once` is how many such trials run at once here or, with --address, on the cluster as it is. Where
+    there is a GPU, `auto` measures their shares, which takes some seconds.
+
+    Example: `study plan network_width --seeds 5`
+    """
+    from rich.console import Console
+
+    from study.cli import printing
+    from study.running.runner import Options, preview
+
+    _, folder, made = _planned(studies, seeds, set_, dataset, data_dir, epochs, precision, storage)
+    options = Options(cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus(gpus_per_trial), address=address)
+    printing.plan(made, as_json, *preview(made, folder, options, Console(stderr=True)))
+
+
+@app.command()
+def tune(
+    studies: Studies,
+    seeds: Seeds = 3,
+    set_: Set = None,
+    dataset: DatasetOption = None,
+    data_dir: DataDir = None,
+    epochs: Epochs = None,
+    precision: Precision = None,
+    storage: Storage = None,
+    fresh: Fresh = False,
+    dry_run: DryRun = False,
+    address: Address = None,
+    cpus_per_trial: CpusPerTrial = None,
+    gpus_per_trial: GpusPerTrial = "auto",
+    max_concurrent: MaxConcurrent = None,
+    checkpoint_every: CheckpointEvery = 10.0,
+    trial_timeout: TrialTimeout = None,
+    max_failures: MaxFailures = 2,
+    scheduler: SchedulerOption = None,
+    tensorboard: TensorBoard = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a study's trials that the storage does not have yet; then print its table.
+
+    Run the same command again after anything that stopped it: it continues. With more seeds, or with
+    values added to the study, it trains only those.
+
+    Examples:
+
+    `study tune search_spaces/network_width.py`
+
+    `study tune network_width --dataset digits --epochs 5 --set batch_size=32`
+    """
+    from rich.console import Console
+
+    from study import api
+    from study.cli import printing, printing_results
+    from study.errors import StudyError
+    from study.images.cost import Cost
+    from study.running.resources import decide, this_machine
+    from study.running.runner import Options
+    from study.store.files import StorageError
+
+    if trial_timeout is not None and not trial_timeout > 0:
+        raise StudyError(f"--trial-timeout {trial_timeout:g}: give a number of seconds above 0")
+    if scheduler not in (None, "asha"):
+        raise StudyError(f"--scheduler {scheduler}: the only one is asha")
+    if address is None and (cpus_per_trial, gpus_per_trial) != (None, "auto"):
+        # What this machine does not have is said before anything is started.
+        decide(cpus_per_trial, gpus(gpus_per_trial), [this_machine()], Cost(0, 0, 0))
+    options = Options(
+        cpus_per_trial=cpus_per_trial,
+        gpus_per_trial=gpus(gpus_per_trial),
+        max_concurrent=max_concurrent,
+        address=address,
+        checkpoint_seconds=checkpoint_every,
+        trial_timeout=trial_timeout,
+        max_failures=max_failures,
+        scheduler=scheduler,
+        tensorboard=tensorboard,
+    )
+    with _told_how_to_continue():
+        store, folder, made = _planned(
+            studies, seeds, set_, dataset, data_dir, epochs, precision, storage, fresh, scheduler is not None
+        )
+        if dry_run:
+            printing.plan(made, as_json)
+            return
+        outcome = api.tune(made, store, folder, options, Console(stderr=True))
+        if outcome.interrupted:
+            raise KeyboardInterrupt
+        try:
+            printing_results.results(store, [record["name"] for record in made.records], as_json)
+        except StorageError as error:  # the trials are stored, what is made of them can't be
+            for mistake in error.mistakes:
+                say(mistake, err=True)
+            raise typer.Exit(FAILED) from None
+    for trial, reason, where in outcome.failed.values():
+        say(f"{trial.name} failed: {reason}", err=True)
+        say(f"  whole traceback: {where}", err=True)
+    if outcome.failed:
+        raise typer.Exit(FAILED)
+
+
+def _planned(
+    files: list[str],
+    seeds: int,
+    set_: list[str] | None,
+    dataset: str | None,
+    data_dir: Path | None,
+    epochs: int | None,
+    precision: str | None,
+    storage: str | None,
+    fresh: bool = False,
+    keep_stopped: bool = False,
+) -> tuple[TrialStore, Path, Plan]:
+    from study.declare.loading import load
+    from study.images import data
+    from study.plan import make_plan
+    from study.running.prepare import check
+    from study.store.trial_store import open_store
+
+    changed = overrides(set_, dataset, epochs, precision)
+    loaded: list[Study] = [load(of) for of in dict.fromkeys(files)]
+    folder = data_dir or data.default_folder()
+    store = open_store(storage)
+    made = make_plan(loaded, seeds, store, folder, changed, fresh, keep_stopped)
+    check(made.pending, lambda name: data.training_images(name, folder))
+    return store, folder, made
+
+
+@contextlib.contextmanager
+def _told_how_to_continue() -> Iterator[None]:
+    from study.running.stop_signals import stop_signals
+
+    try:
+        with stop_signals(last=True):
+            yield
+    except KeyboardInterrupt:
+        # --fresh would forget what was trained.
+        command = shlex.join(["study", *(word for word in sys.argv[1:] if word != "--fresh")])
+        say(f"Stopped; what was trained is kept. To continue: {command}", err=True)
+        raise typer.Exit(INTERRUPTED) from None

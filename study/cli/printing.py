@@ -1,0 +1,162 @@
+"""What the commands print on stdout: tables for people, JSON for programs. What is known before a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from study.terminal import plain, say, styled
+
+if TYPE_CHECKING:
+    from study.images.cost import Cost
+    from study.plan import Plan
+    from study.running.resources import Node, Resources
+    from study.store.trial_store import TrialStore
+
+
+def studies(rows: list[dict[str, Any]], json_wanted: bool) -> None:
+    """What can be given by name, as `listing.listed` gives it; `trials` counts one seed."""
+    if json_wanted:
+        as_json(rows)
+        return
+    shown = ("name", "figure", "question", "arms", "trials_per_seed")
+    table(["study", "figure", "question", "arms", "trials per seed"], [[_cell(of[name]) for name in shown]
+                                                                       for of in rows])  # fmt: skip
+
+
+def _cell(value: Any) -> str:
+    return "; ".join(value) if isinstance(value, list) else "" if value is None else str(value)
+
+
+def status(rows: list[dict[str, Any]], store: TrialStore, json_wanted: bool) -> None:
+    """How far each study is, as `api.counts` gives it."""
+    if json_wanted:
+        as_json(rows)
+    elif rows:
+        table(list(rows[0]), [[str(value) for value in row.values()] for row in rows])
+    else:
+        say(f"No study has been run in {store.root} yet.")
+
+
+def jobs(rows: list[dict[str, str]], address: str, json_wanted: bool) -> None:
+    """The jobs of a cluster, as `jobs.rows` gives them."""
+    if json_wanted:
+        as_json(rows)
+    elif rows:
+        table(list(rows[0]), [list(row.values()) for row in rows])
+    else:
+        say(f"No job was submitted to {address} yet.")
+
+
+def plan(
+    made: Plan,
+    json_wanted: bool,
+    costs: Mapping[str, Cost] | None = None,
+    shares: Mapping[str, Resources] | None = None,
+    nodes: Sequence[Node] = (),
+) -> None:
+    """What would be trained; per arm too where its cost and its share of these nodes (by key) are known."""
+    counts = {
+        "studies": len(made.records),
+        "arms": sum(len(record["arms"]) for record in made.records),
+        "arms x seeds": made.occurrences,
+        "distinct trials": len(made.trials),
+        "already stored": len(made.stored),
+        "stopped early": len(made.stopped),
+        "to continue": len(made.interrupted),
+        "to train": len(made.pending),
+    }
+    arms = list(_arms_of(made, costs, shares, nodes)) if costs and shares else []
+    if json_wanted:
+        pending = [
+            {"study": trial.study, "arm": trial.arm, "seed": trial.config.seed, "key": trial.key}
+            for trial in made.pending
+        ]
+        as_json(
+            {**{name.replace(" ", "_"): n for name, n in counts.items()}, "arms_of": arms, "pending": pending}
+        )
+        return
+    if arms:
+        table(
+            list(arms[0]),
+            [
+                [f"{value:,}" if isinstance(value, int) else str(value) for value in of.values()]
+                for of in arms
+            ],
+        )
+        say()
+    table(["plan", ""], [[name, f"{value:,}"] for name, value in counts.items()])
+
+
+def _arms_of(
+    made: Plan, costs: Mapping[str, Cost], shares: Mapping[str, Resources], nodes: Sequence[Node]
+) -> Iterator[dict[str, str | int | float]]:
+    pending = {trial.key for trial in made.pending}
+    for record in made.records:
+        for arm in record["arms"]:
+            keys = [key for candidate in arm["candidates"] for key in candidate["keys"]]
+            yield {
+                "study": record["name"],
+                "arm": arm["label"],
+                "parameters": costs[keys[0]].parameters,
+                "MFLOPs/image": round(costs[keys[0]].flops / 1e6, 1),
+                "CPUs": shares[keys[0]].cpus,
+                "GPUs": round(shares[keys[0]].gpus, 3),
+                "at once": shares[keys[0]].concurrent_on(nodes),
+                "trials": len(keys),
+                "to train": len(pending.intersection(keys)),
+            }
+
+
+# rich takes 2 ms a row.
+LONG = 1000
+
+
+def table(columns: list[str], rows: list[list[str]], title: str | None = None) -> None:
+    """Aligned columns; in a terminal, cells are wrapped to its width unless the table is a LONG one."""
+    columns, rows = [plain(column) for column in columns], [[plain(cell) for cell in row] for row in rows]
+    if len(rows) > LONG:
+        typer.echo("\n".join(_aligned(columns, rows, title)))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", title_style="bold")
+    table.title = None if title is None else styled(title)
+    for i, column in enumerate(columns):
+        table.add_column(
+            styled(column), justify="left" if i == 0 else "right" if _numeric(rows, i) else "left"
+        )
+    for row in rows:
+        table.add_row(*(styled(cell) for cell in row))
+    # A pipe has no width of its own: nothing is cut there.
+    console = Console()
+    if not console.is_terminal:
+        console.width = 200
+    console.print(table)
+
+
+def _aligned(columns: list[str], rows: list[list[str]], title: str | None) -> Iterator[str]:
+    """The lines that rich would print where there is room."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(columns, *rows, strict=True)]
+    right = [i > 0 and _numeric(rows, i) for i in range(len(columns))]
+    if title:
+        yield plain(title)
+    for row in [columns, *rows]:
+        yield "  ".join(
+            " " * (width - cell_len(cell)) + cell if to_right else cell + " " * (width - cell_len(cell))
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        )
+
+
+def _numeric(rows: list[list[str]], column: int) -> bool:
+    return all(row[column].replace(" ± ", "").replace(".", "").isdigit() or not row[column] for row in rows)
+
+
+def as_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=1))

@@ -1,0 +1,99 @@
+"""What the commands print of results: a study's table, verdicts on its claims, comparisons."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from study.cli.printing import as_json, table
+from study.terminal import say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.claims import Verdict
+    from study.store.trial_store import TrialStore
+VERDICTS = ("reproduced", "contradicted", "undecided")
+
+
+def results(store: TrialStore, names: list[str], json_wanted: bool) -> None:
+    from study import api
+
+    shown = []
+    for name in names:
+        made = api.artifacts(store, name)
+        for problem in made.problems if made else ():
+            say(f"skipped: {problem}", err=True)
+            say("  remove it to have that trial trained again", err=True)
+        if made is None:
+            continue
+        record = store.study(name)
+        if json_wanted:
+            shown.append({"study": name, "arms": json.loads(made.table.to_json(orient="records")),
+                          "csv": str(made.csv), "figures": [str(path) for path in made.figures]})  # fmt: skip
+            continue
+        from analysis.tables import as_shown, other_data
+
+        text = as_shown(made.table, record["varies"].replace("_", " "))
+        table(list(text.columns), text.to_numpy().tolist(), title=record["title"])
+        say(" ".join(["± is half the 95 % interval of the mean over n seeds.", *other_data(record)]))
+        say(f"table   {made.csv}")
+        for path in made.figures:
+            say(f"figure  {path}")
+    if json_wanted:
+        as_json(shown)
+
+
+def verdicts(found: Sequence[Verdict], json_wanted: bool) -> None:
+    """Each claim's verdict with the numbers behind it, in percentage points; then how many of each."""
+    if json_wanted:
+        as_json(
+            [
+                {
+                    "study": of.study,
+                    "verdict": of.verdict,
+                    "kind": of.claim.kind,
+                    "metric": of.claim.metric,
+                    "sentence": of.claim.sentence,
+                    "comparisons": [
+                        {name: None if value != value else value for name, value in vars(one).items()}
+                        for one in of.comparisons
+                    ],
+                }
+                for of in found
+            ]
+        )
+        return
+    for of in found:
+        say(f"{of.verdict:<12}  {of.study}: {of.claim.sentence}")
+        for comparison in of.comparisons:
+            say(f"{'':<14}{comparison}")
+    counts = {kind: sum(of.verdict == kind for of in found) for kind in VERDICTS}
+    say(f"{len(found)} claims: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()))
+
+
+def comparison(tables: Mapping[tuple[str, str], pd.DataFrame], a: str, b: str, json_wanted: bool) -> None:
+    """For each pair of studies their arms side by side, and b - a in percentage points."""
+    from analysis.tables import p_values, with_interval
+
+    if json_wanted:
+        as_json(
+            [
+                {"a": pair[0], "b": pair[1], "arms": json.loads(of.to_json(orient="records"))}
+                for pair, of in tables.items()
+            ]
+        )
+        return
+    for pair, of in tables.items():
+        rows = zip(
+            of.arm,
+            [f"{mean:.2f} ({n})" if n else "" for mean, n in zip(of.a, of.n_a, strict=True)],
+            [f"{mean:.2f} ({n})" if n else "" for mean, n in zip(of.b, of.n_b, strict=True)],
+            [with_interval(d, h, sign=True) for d, h in zip(of.difference, of.half_width, strict=True)],
+            p_values(of.p_holm),
+            strict=True,
+        )
+        title = pair[0] if pair[0] == pair[1] else f"{pair[0]} and {pair[1]}"
+        table(["arm", f"A: {a} (n)", f"B: {b} (n)", "B − A", "p (Holm)"], [list(row) for row in rows], title)
+    say("Top-1 test accuracy, %; B − A over the seeds that both have, with its 95 % interval.")

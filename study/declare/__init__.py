@@ -1,0 +1,1 @@
+"""What a study says: arms, hyperparameters, claims; and how its file is found and loaded."""

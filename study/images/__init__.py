@@ -1,0 +1,1 @@
+"""The report's training: convolutional networks and ResNets on images."""

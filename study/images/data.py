@@ -1,0 +1,204 @@
+"""A data set as uint8 arrays, and the fingerprint by which trials on it are told apart.
+
+N images, 1 channel, H = W = 28 pixels, K = 10 classes.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from study.declare.own_code import is_plugin, resolve
+from study.errors import StudyError, last_line
+from study.images.config import IMAGE_SIZE
+from study.images.download import download, files
+
+CLASSES = 10
+DIGITS, DIGITS_TEST = 1797, 360
+# FashionMNIST's and MNIST's largest file has 47 million.
+MOST_BYTES = 256 * 1024**2
+
+_IDX_TYPES = {b"\x08": "u1", b"\x0c": ">i4"}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images uint8 [N, 1, 28, 28] and labels int64 [N] in 0 .. 9, for training and for testing."""
+
+    name: str
+    train_images: npt.NDArray[np.uint8]
+    train_labels: npt.NDArray[np.int64]
+    test_images: npt.NDArray[np.uint8]
+    test_labels: npt.NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        for part in ("train", "test"):
+            images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
+            for what, array in (("images", images), ("labels", labels)):
+                if not isinstance(array, np.ndarray):
+                    raise StudyError(
+                        f"data set {self.name}: {part} {what} are a {type(array).__name__}, not a NumPy array"
+                    )
+            if (
+                images.dtype != np.uint8
+                or images.shape[1:] != (1, IMAGE_SIZE, IMAGE_SIZE)
+                or len(images) == 0
+            ):
+                raise StudyError(
+                    f"data set {self.name}: {part} images are {images.dtype} {list(images.shape)}; "
+                    f"needed are uint8 [N, 1, {IMAGE_SIZE}, {IMAGE_SIZE}]"
+                )
+            if labels.dtype != np.int64:
+                raise StudyError(f"data set {self.name}: {part} labels are {labels.dtype}; needed are int64")
+            if labels.shape != images.shape[:1]:
+                raise StudyError(
+                    f"data set {self.name}: {len(images)} {part} images but {list(labels.shape)} labels"
+                )
+            if labels.min() < 0 or labels.max() >= CLASSES:
+                raise StudyError(
+                    f"data set {self.name}: {part} labels reach from {labels.min()} to {labels.max()}; "
+                    f"allowed are 0 to {CLASSES - 1}"
+                )
+
+    def test_class_counts(self) -> list[int]:
+        """Test images of each class, [K]."""
+        return [int(count) for count in np.bincount(self.test_labels, minlength=CLASSES)]
+
+
+def default_folder() -> Path:
+    """Where data lie: the folder that STUDY_DATA names, else ./data."""
+    return Path(os.environ.get("STUDY_DATA") or "data")
+
+
+def fingerprint(name: str, folder: Path) -> str:
+    """sha256 (hex) of the data set's source files; it needs no torch, so planning stays fast.
+
+    Downloads the files first if they are not there. Raises StudyError where that is impossible.
+    """
+    digest = hashlib.sha256(name.encode())
+    if is_plugin(name):
+        dataset = load(name, folder)
+        for array in (
+            dataset.train_images,
+            dataset.train_labels,
+            dataset.test_images,
+            dataset.test_labels,
+        ):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+    for path in _source_files(name, folder):
+        digest.update(_read(path))
+    return digest.hexdigest()
+
+
+def training_images(name: str, folder: Path) -> int:
+    """How many training images the data set has; it needs no torch. Raises StudyError as `load` does."""
+    if name == "digits":
+        return DIGITS - DIGITS_TEST
+    return len(load(name, folder).train_labels)
+
+
+def load(name: str, folder: Path) -> Dataset:
+    """The data set of this name, from `folder` in torchvision's own layout (digits: embedded).
+
+    `package.module:function` names a user's own: a function without arguments that returns a Dataset.
+
+    Downloads the files that are not there, each checked against its published SHA-256 before it is unpacked.
+    Those that are there are the user's own, perhaps a part of the data set, and only read as what they are;
+    a trial's key rests on their content. Raises StudyError where a download is impossible, or where the files
+    are not what they should be.
+    """
+    if name == "digits":
+        return _digits()
+    if is_plugin(name):
+        return _from_plugin(name)
+    images, labels, test_images, test_labels = (_idx(path) for path in _source_files(name, folder))
+    return Dataset(name, images[:, None], _classes(labels), test_images[:, None], _classes(test_labels))
+
+
+def _idx(path: Path) -> npt.NDArray[Any]:
+    """An IDX file's array: two zero bytes, its type, its number of dimensions, their sizes, its values."""
+    again = f"Remove {path.parent} to download it anew."
+    content = np.frombuffer(bytearray(_read(path)), np.uint8)
+    start = 4 + 4 * int(content[3]) if len(content) > 3 else 0
+    kind = _IDX_TYPES.get(content[2:3].tobytes())
+    if kind is None or content[:2].any() or start == 4 or len(content) < start:
+        raise StudyError(f"{path} is damaged: it does not begin as an IDX file does.", again)
+    sizes = content[4:start].view(">u4").tolist()
+    announced = start + math.prod(sizes) * np.dtype(kind).itemsize
+    if len(content) != announced:
+        raise StudyError(
+            f"{path} is damaged: it has {len(content):,} bytes, and its head announces {announced:,}.", again
+        )
+    return content[start:].view(kind).reshape(sizes)
+
+
+def _classes(labels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    # QMNIST's labels have eight columns, of which the first is the class.
+    return (labels[:, 0] if labels.ndim == 2 else labels).astype(np.int64)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise StudyError(f"{path} has more than {MOST_BYTES:,} bytes: it is no file of such a data set.")
+        return path.read_bytes()
+    except OSError as error:
+        raise StudyError(f"{path} can't be read: {error.strerror or error}") from None
+
+
+@functools.cache
+def _from_plugin(name: str) -> Dataset:
+    try:
+        dataset = resolve(name)()
+    except (StudyError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # whatever the user's own code raises
+        raise StudyError(f"data set {name!r} fails: {last_line(error)}") from None
+    if not isinstance(dataset, Dataset):
+        raise StudyError(
+            f"data set {name!r} returned a {type(dataset).__name__}, not a Dataset of study.images.data"
+        )
+    return dataset
+
+
+def _source_files(name: str, folder: Path) -> list[Path]:
+    if name == "digits":
+        package = importlib.metadata.distribution("scikit-learn")
+        return [Path(str(package.locate_file("sklearn/datasets/data/digits.csv.gz")))]
+    found = files(name, folder)
+    try:
+        whole = all(path.is_file() for path in found)
+    except OSError as error:
+        raise StudyError(f"data folder {folder} can't be read: {error.strerror}") from None
+    if not whole:
+        download(name, folder)
+    return found
+
+
+def _digits() -> Dataset:
+    """scikit-learn's 1,797 handwritten 8x8 digits (UCI, optical recognition), scaled to 28x28.
+
+    Each pixel becomes 3x3 (24x24) with a border of 2; values 0 .. 16 become 0 .. 255. The test set is a
+    fixed 360 of them, each class in its share (the writers wrote the digits in a fixed sequence, so that
+    every n-th image would not be).
+    """
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    small, labels = load_digits(return_X_y=True)
+    pixels = np.round(small.reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)
+    images = np.pad(pixels.repeat(3, axis=2).repeat(3, axis=3), ((0, 0), (0, 0), (2, 2), (2, 2)))
+    labels = labels.astype(np.int64)
+    parts = train_test_split(images, labels, test_size=DIGITS_TEST, stratify=labels, random_state=0)
+    train_images, test_images, train_labels, test_labels = parts
+    return Dataset("digits", train_images, train_labels, test_images, test_labels)

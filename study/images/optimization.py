@@ -1,0 +1,55 @@
+"""What a config trains with: its optimizer and its loss.
+
+K classes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from study.images.config import TrialConfig
+from study.images.data import CLASSES
+
+
+def optimizer(config: TrialConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """torch's optimizer of this name; what the config does not have stays at torch's default.
+
+    On a GPU it can be part of a CUDA graph: it reads nothing from the device, and keeps there what changes
+    from step to step. The learning rate does not change, so it may be a number of the graph. Adagrad counts
+    its steps on the CPU, which a graph does not repeat; as its learning rate does not decay, it never asks.
+    """
+    weights, lr, decay = list(model.parameters()), config.lr, config.weight_decay
+    on_gpu = any(of.is_cuda for of in weights)
+    match config.optimizer:
+        case "sgd":
+            momentum, nesterov = config.momentum, config.nesterov
+            return torch.optim.SGD(weights, lr, momentum, weight_decay=decay, nesterov=nesterov)
+        case "adagrad":
+            return torch.optim.Adagrad(weights, lr, weight_decay=decay)
+        case "adam":
+            return torch.optim.Adam(weights, lr, weight_decay=decay, capturable=on_gpu)
+        case "adamw":
+            return torch.optim.AdamW(weights, lr, weight_decay=decay, capturable=on_gpu)
+        case "rmsprop":
+            momentum = config.momentum
+            return torch.optim.RMSprop(weights, lr, weight_decay=decay, momentum=momentum, capturable=on_gpu)
+
+
+def loss(config: TrialConfig, labels: npt.NDArray[np.int64]) -> nn.CrossEntropyLoss:
+    """The cross-entropy of the config, for a training set with these labels [N]."""
+    weight = None
+    if config.loss == "balanced_cross_entropy":
+        weight = torch.tensor(balanced_weights(labels), dtype=torch.float32)
+    return nn.CrossEntropyLoss(weight=weight, label_smoothing=config.label_smoothing)
+
+
+def balanced_weights(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """N / n_c / K for each class c, 1 for balanced classes (the report's Figure 7: 60000 / n_c / 10).
+
+    float64 [K] from labels [N]; 0 for a class that has no image.
+    """
+    counts = np.bincount(labels, minlength=CLASSES)
+    return np.divide(len(labels) / CLASSES, counts, out=np.zeros(CLASSES), where=counts > 0)

@@ -1,0 +1,162 @@
+"""CPUs and the share of a GPU that each trial gets, and how many trials run at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from study.errors import StudyError
+from study.images.cost import Cost
+
+# Per image, forward. The report's CNNs and ResNet-18 are below it, at most 72 million; ResNet-34 is above.
+LARGE_NETWORK_FLOPS = 100_000_000
+# Of a layer in a step of training, on average. From there on two threads train nearly as many images as two
+# trials of one thread do (CNN of width 50: 0.95, 100: 0.98); in smaller layers they wait more for each other
+# (width 25: 0.93, 12: 0.86, ResNet-18 and 50: 0.92; benchmarks/threads.py). More than two were not measured.
+TWO_THREADS_FLOPS = 2e9
+# The device files of NVIDIA's driver, of NVIDIA's under WSL, and of AMD's.
+GPU_DRIVERS = ("nvidiactl", "dxg", "kfd")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one trial asks for; `gpus` may be a fraction, several trials then share a GPU."""
+
+    cpus: float
+    gpus: float
+
+    @property
+    def threads(self) -> int:
+        """torch's threads: the trial's CPUs, at least one."""
+        return max(1, int(self.cpus))
+
+    def concurrent_on(self, nodes: Sequence[Node]) -> int:
+        """How many such trials run at once."""
+        return sum(node.room_for(self) for node in nodes)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of the cluster, as Ray counts it, with Ray's id and a name for people."""
+
+    cpus: float
+    gpus: float
+    id: str = ""
+    name: str = "this machine"
+
+    def room_for(self, trial: Resources) -> int:
+        """How many such trials fit on this node; a fraction of a GPU never spans two."""
+        fits = int(self.cpus / trial.cpus) if trial.cpus else 10**6
+        if not trial.gpus:
+            return fits
+        if trial.gpus >= 1:
+            return min(fits, int(self.gpus / trial.gpus))
+        return min(fits, int(self.gpus) * int(1 / trial.gpus + 1e-9))
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a trial that has a GPU to itself takes of it.
+
+    Its peak memory with the CUDA context's own, of the total, and the share of the time the GPU is busy.
+    """
+
+    memory_bytes: int
+    total_bytes: int
+    busy: float
+
+
+def this_machine() -> Node:
+    """The cores that this process may use, and the GPUs that torch sees."""
+    # Where the system can't say which cores are ours (macOS), all are.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Node(cores, _gpus())
+
+
+def _gpus() -> int:
+    """How many torch can use; torch, two seconds and 700 MB to import, is asked only beside a driver."""
+    if sys.platform == "linux" and not any(Path("/dev", of).exists() for of in GPU_DRIVERS):
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def check_asked(cpus_per_trial: float | None, gpus_per_trial: float | None) -> None:
+    """Raises StudyError for what no machine can give."""
+    if cpus_per_trial is not None and not (cpus_per_trial >= 1 and cpus_per_trial % 1 == 0):
+        raise StudyError(f"--cpus-per-trial {cpus_per_trial:g}: give a whole number of cores, 1 or more")
+    if gpus_per_trial is not None and not (
+        gpus_per_trial >= 0 and (gpus_per_trial <= 1 or gpus_per_trial % 1 == 0)
+    ):
+        raise StudyError(
+            f"--gpus-per-trial {gpus_per_trial:g}: give auto, 0, a fraction up to 1, or whole GPUs"
+        )
+
+
+def decide(
+    cpus_per_trial: float | None,
+    gpus_per_trial: float | None,
+    nodes: Sequence[Node],
+    cost: Cost,
+    loads: Sequence[Load] = (),
+    batch_size: int = 1,
+) -> Resources:
+    """The share of a trial whose network has this cost. None is automatic.
+
+    That is one core and, where there is a GPU, the part of it that the trial's loads, as measured on the
+    kinds of GPU that may run it, allow on each of them; a rule of thumb where nothing was measured. On
+    nodes without a GPU two cores, where layers are large and all of them have two. The trial alone decides,
+    not what else is to be trained: a result's last bits depend on its threads.
+
+    Raises StudyError where no node could ever run such a trial, which Ray would wait for for ever.
+    """
+    check_asked(cpus_per_trial, gpus_per_trial)
+    if gpus_per_trial is None:
+        gpus_per_trial = _automatic(cpus_per_trial or 1, nodes, loads or [_rule_of_thumb(cost.flops)])
+    if cpus_per_trial is None:
+        # Forward, and backward for weights and for inputs.
+        of_layer = 3 * cost.flops * batch_size / max(1, cost.layers)
+        large = not gpus_per_trial and of_layer >= TWO_THREADS_FLOPS
+        cpus_per_trial = 2 if large and min((n.cpus for n in nodes if n.cpus), default=0) >= 2 else 1
+    asked = Resources(cpus_per_trial, gpus_per_trial)
+    if not asked.concurrent_on(nodes):
+        largest = max(nodes, key=lambda node: (node.gpus, node.cpus))
+        raise StudyError(
+            f"A trial asks for {asked.cpus:g} CPUs and {asked.gpus:g} GPUs, and no node has them: "
+            f"the largest has {largest.cpus:g} CPUs and {largest.gpus:g} GPUs.",
+            "Change --cpus-per-trial or --gpus-per-trial.",
+        )
+    return asked
+
+
+def share_for(memory_bytes: int, total_bytes: int, busy: float, cores: float, gpus: float) -> float:
+    """The smallest of 1, 1/2, 1/3, ... of a GPU in which such a trial fits, for a node that feeds `gpus`.
+
+    So many fit as its memory holds, as a GPU does not mind (their loads add up to about its whole time), and
+    as there are `cores` for, of which a trial takes one.
+    """
+    at_once = min(total_bytes // memory_bytes, round(1 / busy), int(cores / gpus))
+    return 1 / max(1, at_once)
+
+
+def _automatic(cpus: float, nodes: Sequence[Node], loads: Sequence[Load]) -> float:
+    """The part of a GPU that is enough on all that were measured; 0 where the nodes have none."""
+    with_gpu = [node for node in nodes if node.gpus >= 1]
+    if not with_gpu:
+        return 0.0
+    # Where there are fewer cores, fewer trials run: a node's own count of cores sees to that.
+    best = max(with_gpu, key=lambda node: node.cpus / node.gpus)
+    return max(
+        share_for(load.memory_bytes, load.total_bytes, load.busy, best.cpus / cpus, best.gpus)
+        for load in loads
+    )
+
+
+def _rule_of_thumb(flops: int) -> Load:
+    """A small network waits for the launch of its kernels most of the time: eight share a GPU, or four."""
+    at_once = 8 if flops < LARGE_NETWORK_FLOPS else 4
+    return Load(1, at_once, 1 / at_once)

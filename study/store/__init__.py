@@ -1,0 +1,1 @@
+"""Where results and checkpoints lie: records, curves, files that are whole or absent."""

@@ -1,0 +1,70 @@
+"""TensorBoard's event files of finished trials: <storage>/tensorboard/<study>/<arm>/seed-<s>."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import zlib
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from tensorboardX import SummaryWriter
+
+from study.store.trial_store import TrialStore
+
+EVENTS = "events.out.tfevents."
+
+
+class EventFiles:
+    """Writes a trial's event file for each study and arm that it belongs to, from what the store holds."""
+
+    def __init__(self, store: TrialStore, records: list[dict[str, Any]]) -> None:
+        self._store = store
+        self._folders: dict[str, list[str]] = defaultdict(list)
+        for record in records:
+            for arm in record["arms"]:
+                for place, candidate in enumerate(arm["candidates"]):
+                    folder = f"tensorboard/{record['name']}/{_as_name(arm['label'])}"
+                    if candidate["overrides"]:
+                        folder += f"/candidate-{place}"
+                    for seed, key in enumerate(candidate["keys"]):
+                        self._folders[key].append(f"{folder}/seed-{seed}")
+
+    def write(self, key: str) -> None:
+        """Per iteration loss and accuracy, per epoch test accuracy, and the hyperparameters.
+
+        Where this trial's event files are there already, they stay; another's are replaced.
+        """
+        files = self._store.files
+        for folder in self._folders[key]:
+            whose = f"{folder}/trial.txt"
+            if files.read(whose) == key.encode():
+                continue
+            for name in files.names(folder):
+                if name.startswith(EVENTS):
+                    files.remove(f"{folder}/{name}")
+            with tempfile.TemporaryDirectory() as made:
+                self._write(key, made)
+                for path in Path(made).iterdir():
+                    files.write(f"{folder}/{path.name}", path.read_bytes())
+            files.write(whose, key.encode())  # last: without it the folder is written anew
+
+    def _write(self, key: str, folder: str) -> None:
+        result, curve = self._store.result(key), self._store.curve(key).to_pydict()
+        with SummaryWriter(folder) as writer:
+            columns = (curve[name] for name in ("iteration", "train_loss", "train_accuracy"))
+            for iteration, loss, accuracy in zip(*columns, strict=True):
+                writer.add_scalar("train/loss", loss, iteration)
+                writer.add_scalar("train/accuracy", accuracy, iteration)
+            for epoch in result["metrics"]:
+                for name in ("accuracy", "top5", "loss"):
+                    writer.add_scalar(f"test/{name}", epoch[f"test_{name}"], epoch["epoch"])
+            settings = "\n".join(f"    {name}: {value}" for name, value in result["config"].items())
+            writer.add_text("hyperparameters", settings)
+
+
+def _as_name(label: str) -> str:
+    """The arm's label as a folder's name; what had to be changed is told apart by a checksum."""
+    name = re.sub(r"[^\w.=,+-]+", "_", label)[:80].strip(".")
+    return name if name == label else f"{name}-{zlib.crc32(label.encode()):08x}"

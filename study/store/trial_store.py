@@ -1,0 +1,276 @@
+"""TrialStore: where finished trials lie, keyed by what they are, on any filesystem.
+
+    studies/<name>.json           a study as last run: arms, seeds, keys, published, claims
+    trials/<key>/curve.parquet    iteration, epoch, train_loss, train_accuracy
+    trials/<key>/result.json      config, metrics, provenance; written last: it commits the trial
+    trials/<key>/checkpoint.pt    only while unfinished: a sha256 (32 bytes), then Training.state()
+    trials/<key>/stopped.json     only if a scheduler stopped the trial early: where and why
+    trials/<key>/error.txt        only after a failure: the traceback
+    trials/<key>/lock             only while unfinished: held by the process that trains it
+
+Everything is plain data with a checksum: reading a storage executes nothing, follows nothing out of it, and
+takes memory in proportion to its files. Every file is whole or absent. Only files of these names are removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from filelock import FileLock, Timeout
+from upath import UPath
+
+from study.errors import StudyError
+from study.store.curve_file import decoded_curve, encoded_curve
+from study.store.files import Files, RefusedFile, StorageError, is_local, is_temporary, reason
+from study.store.records import RESULT, STUDY, Damaged, NewerFormat, decoded, encoded
+
+COMMITTED = {"curve.parquet", "result.json"}
+OURS = COMMITTED | {"checkpoint.pt", "stopped.json", "error.txt", "lock"}
+# An object store answers many at once; what a disk has, one processor reads anyway.
+READERS, LOCAL_READERS = 16, 2
+# The most that is read of each: what is larger would fill the memory.
+MOST_CURVE_BYTES = 256 * 1024**2
+MOST_RESULT_BYTES = 8 * 1024**2
+MOST_STUDY_BYTES = 32 * 1024**2
+MOST_CHECKPOINT_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+
+
+@dataclass(frozen=True)
+class States:
+    """The keys of a storage's trials, each in one of the first three at most.
+
+    `littered` are finished trials beside whose files others lie, left by a killed process.
+    """
+
+    finished: set[str]
+    stopped: set[str]
+    interrupted: set[str]
+    littered: set[str]
+
+
+class TrialStore:
+    """Results and checkpoints under one folder or URL that fsspec knows (`./results`, `s3://...`).
+
+    Every method that reads or writes raises StorageError where the filesystem lastingly refuses.
+    """
+
+    def __init__(self, root: str | Path | UPath) -> None:
+        try:
+            self.root = UPath(root)
+            if not is_local(self.root):
+                # A listing that is kept knows nothing of what other processes write meanwhile.
+                self.root = UPath(self.root, use_listings_cache=False)
+        except (ValueError, ImportError, OSError) as error:
+            raise StudyError(
+                f"storage {root}: {error}", "Give a folder or a URL such as s3://bucket/results."
+            ) from None
+        if is_local(self.root):
+            # Workers have other working directories.
+            self.root = UPath(Path(str(self.root.path)).absolute())
+        try:
+            usable = self.root.is_dir() or not self.root.exists()
+            if self.root.is_dir():
+                next(iter(self.root.iterdir()), None)  # what can't be listed is not empty
+        except ImportError as error:
+            raise StudyError(
+                f"storage {root}: {error}", "pip install 'study[cluster]' brings S3 and Google's storage."
+            ) from None
+        except Exception as error:  # whatever the file system's own library raises
+            raise StudyError(f"storage {root} can't be read: {reason(error)}") from None
+        if not usable:
+            raise StudyError(f"storage {root} is a file, not a folder.", "Name another with --storage.")
+        self.files = Files(self.root)
+
+    def check_writable(self) -> None:
+        """Raises StudyError where the storage can't be written."""
+        probe = f".write-test-{os.getpid()}"
+        try:
+            new = not self.root.exists()
+            self.files.write(probe, b"test")
+            self.files.remove(probe)
+            if new and is_local(self.root):
+                self.root.rmdir()  # the request may still turn out to be wrong
+        except (OSError, StudyError) as error:
+            cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+            raise StudyError(
+                f"storage {self.root} can't be written: {reason(cause)}",
+                "Name another folder or URL with --storage or STUDY_STORAGE.",
+            ) from None
+
+    def states(self) -> States:
+        """How far all trials are, in one listing."""
+        found = self.files.names_by_folder("trials")
+        finished = {key for key, names in found.items() if "result.json" in names}
+        stopped = {key for key, names in found.items() if "stopped.json" in names} - finished
+        return States(
+            finished,
+            stopped,
+            {key for key, names in found.items() if "checkpoint.pt" in names} - finished - stopped,
+            {key for key in finished if any(map(_is_left_over, found[key]))},
+        )
+
+    def has(self, key: str) -> bool:
+        """Whether this trial is committed."""
+        return self.files.exists(f"trials/{key}/result.json")
+
+    def damaged(self, keys: Iterable[str]) -> dict[str, str]:
+        """Of these committed trials, those that can't be read any more, and what is wrong with them.
+
+        Raises StudyError where one was written by a newer version, which is to be trusted.
+        """
+        wanted = list(keys)
+        with ThreadPoolExecutor(LOCAL_READERS if is_local(self.root) else READERS) as threads:
+            found = threads.map(self._damage, wanted)
+            return {key: damage for key, damage in zip(wanted, found, strict=True) if damage}
+
+    def _damage(self, key: str) -> str | None:
+        try:
+            self.result(key)
+            self.curve(key)
+        except NewerFormat as error:
+            raise StudyError(str(error), "Upgrade, or name another storage with --storage.") from None
+        except Damaged as damage:
+            return str(damage)
+        return None
+
+    def save_stopped(self, key: str, why: dict[str, Any]) -> None:
+        """Record that a scheduler stopped the trial; it is not finished, and its checkpoint stays."""
+        self.files.write(f"trials/{key}/stopped.json", encoded(why))
+
+    def forget_stopped(self, key: str) -> None:
+        """The trial goes on."""
+        self.files.remove(f"trials/{key}/stopped.json")
+
+    def result(self, key: str) -> dict[str, Any]:
+        """The trial's result. Raises Damaged, also where it is missing or incomplete."""
+        content, where = self._read(f"trials/{key}/result.json", MOST_RESULT_BYTES)
+        result = decoded(content, RESULT, where)
+        if result["key"] != key:
+            raise Damaged(f"{where}: is a copy of the result of {result['key']}")
+        return result
+
+    def curve(self, key: str) -> pa.Table:
+        """The trial's iterations. Raises Damaged, also where it is missing."""
+        return decoded_curve(*self._read(f"trials/{key}/curve.parquet", MOST_CURVE_BYTES))
+
+    def commit(self, key: str, curve: dict[str, Any], result: dict[str, Any]) -> None:
+        """Write a finished trial: first the curve (column -> array), then the result that makes it count."""
+        self.files.write(f"trials/{key}/curve.parquet", encoded_curve(curve))
+        self.files.write(f"trials/{key}/result.json", encoded({"key": key, **result}))
+        self.tidy(key)
+
+    def tidy(self, key: str) -> None:
+        """Remove what a process left beside a finished trial's files."""
+        self._remove(key, _is_left_over)
+
+    def remove(self, key: str) -> None:
+        """Forget a trial; the result goes first, so that half a removal is an unfinished trial."""
+        self.files.remove(f"trials/{key}/result.json")
+        self._remove(key, lambda name: name in OURS or is_temporary(name))
+
+    def _remove(self, key: str, unwanted: Callable[[str], bool]) -> None:
+        for name in filter(unwanted, self.files.names(f"trials/{key}")):
+            self.files.remove(f"trials/{key}/{name}")
+
+    def lock(self, key: str) -> FileLock | None:
+        """The right to train this trial, until it is released or this process ends; None where another
+        process has it.
+
+        It keeps several runs on one storage from training the same trial at the same time; where it can't
+        be had (an object store, a filesystem without locks), they may do so, and write the same bits.
+        """
+        folder = self.files.make_folder(f"trials/{key}")
+        lock = FileLock((folder or Path()) / "lock", blocking=False)
+        if folder is None:
+            return lock
+        try:
+            lock.acquire()
+        except Timeout:
+            return None
+        except OSError:
+            return lock
+        self.files.remove_temporary(f"trials/{key}")
+        return lock
+
+    def unlock(self, lock: FileLock) -> None:
+        """Let others train the trial."""
+        if lock.is_locked:
+            Path(lock.lock_file).unlink(missing_ok=True)
+            lock.release()
+
+    def abandoned(self, key: str) -> bool:
+        """Whether a process was killed that trained the trial, or one does so still."""
+        return self.files.exists(f"trials/{key}/lock")
+
+    def save_checkpoint(self, key: str, state: bytes) -> None:
+        """Keep an unfinished trial's state, in place of an older one."""
+        self.files.write(f"trials/{key}/checkpoint.pt", hashlib.sha256(state).digest() + state)
+
+    def checkpoint(self, key: str, most: int = MOST_CHECKPOINT_BYTES) -> bytes | None:
+        """The state saved last, or None.
+
+        Raises Damaged where it is not what was saved, or has more than `most` bytes.
+        """
+        content, where = self._read(f"trials/{key}/checkpoint.pt", most)
+        if content is None:
+            return None
+        digest, state = content[:32], content[32:]
+        if hashlib.sha256(state).digest() != digest:
+            raise Damaged(f"{where}: the checksum does not match")
+        return state
+
+    def save_error(self, key: str, traceback: str) -> str:
+        """Keep the traceback of a failed trial and return where it lies, or why it does not."""
+        try:
+            return str(self.files.write(f"trials/{key}/error.txt", traceback.encode()))
+        except StorageError as error:
+            return str(error)
+
+    def save_study(self, record: dict[str, Any]) -> None:
+        """Keep a study as it is run: everything that analysis needs besides the trials."""
+        self.files.remove_temporary("studies")
+        path, content = f"studies/{record['name']}.json", encoded(record)
+        with contextlib.suppress(RefusedFile):  # and is replaced
+            if self.files.read(path) == content:
+                return
+        self.files.write(path, content)
+
+    def study(self, name: str) -> dict[str, Any]:
+        """A study as last run. Raises Damaged, also where it is missing."""
+        content, where = self._read(f"studies/{name}.json", MOST_STUDY_BYTES)
+        return {**decoded(content, STUDY, where), "name": name}
+
+    def studies(self) -> list[str]:
+        """The names of the studies that were run, in alphabetical order."""
+        names = self.files.names("studies")
+        return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
+
+    def _read(self, path: str, most: int) -> tuple[bytes | None, UPath]:
+        """A file's content, and where it lies for what is said of it. Raises Damaged where it is no file."""
+        try:
+            return self.files.read(path, most), self.root / path
+        except RefusedFile as refused:
+            raise Damaged(str(refused)) from None
+
+
+def _is_left_over(name: str) -> bool:
+    """Whether a file beside a finished trial's is one that a killed process left there."""
+    return name in OURS - COMMITTED or is_temporary(name)
+
+
+def open_store(given: str | Path | None = None) -> TrialStore:
+    """The store given, else the one STUDY_STORAGE names, else ./results."""
+    return TrialStore(given or os.environ.get("STUDY_STORAGE") or "results")
+
+
+def keys_of(record: dict[str, Any]) -> list[str]:
+    """The keys of a study's record, arm by arm, each candidate's seeds together."""
+    return [key for arm in record["arms"] for candidate in arm["candidates"] for key in candidate["keys"]]

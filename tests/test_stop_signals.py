@@ -1,0 +1,109 @@
+"""A stop arrives, and breaks nothing that others wait for."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from study.running.stop_signals import IMPORT, stop_signals
+
+
+class Interrupted(logging.Handler):
+    """Is asked to stop while it writes, which is while it has logging's lock."""
+
+    def __init__(self, kind: signal.Signals) -> None:
+        super().__init__()
+        self.kind = kind
+        self.written: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        signal.raise_signal(self.kind)
+        self.written.append(record.getMessage())
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_waits_until_logging_has_let_go_of_its_lock(kind: signal.Signals) -> None:
+    logger, handler = logging.Logger("study.test"), Interrupted(kind)
+    logger.addHandler(handler)
+
+    def work() -> None:
+        with stop_signals():
+            logger.error("whole")
+            time.sleep(20)
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert handler.written == ["whole"]
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_waits_until_an_import_has_let_go_of_its_lock(kind: signal.Signals) -> None:
+    whole: list[str] = []
+    code = "signal.raise_signal(kind); whole.append('whole')"
+
+    def work() -> None:
+        with stop_signals():
+            exec(compile(code, IMPORT, "exec"), {"signal": signal, "kind": kind, "whole": whole})
+            time.sleep(20)
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert whole == ["whole"]
+    assert time.monotonic() - began < 10
+
+
+def test_a_stop_elsewhere_arrives_at_once() -> None:
+    went_on = []
+
+    def work() -> None:
+        with stop_signals():
+            signal.raise_signal(signal.SIGTERM)
+            went_on.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert not went_on
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_stop_that_arrives_when_all_is_said_changes_no_exit_code(name: str) -> None:
+    code = f"""
+import atexit, signal, sys
+from study.running.stop_signals import IMPORT, stop_signals
+atexit.register(signal.raise_signal, signal.{name})
+try:
+    with stop_signals(last=True):
+        signal.raise_signal(signal.{name})
+except KeyboardInterrupt:
+    signal.raise_signal(signal.{name})
+    sys.exit(130)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_a_sigterm_within_a_fork_while_ray_starts_is_heard_later() -> None:
+    code = """
+import os, signal
+from study.running.ray_session import ray_session
+from study.running.stop_signals import check_stop
+from study.running.scratch import workspace
+sent = []
+os.register_at_fork(before=lambda: sent or sent.append(True) or signal.raise_signal(signal.SIGTERM))
+try:
+    with workspace() as folder, ray_session(None, folder):
+        print("Ray has started", sent)
+        check_stop()
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "Ray has started [True]\nstopped\n", done.stderr
