@@ -1,9 +1,12 @@
 """analysis: a storage's plain files -> tidy DataFrames, tables and figures. It needs no torch and no Ray.
 
-results     storage -> DataFrames           statistics  arrays in, numbers out
-measures    numbers of one curve            comparison  arms in pairs, seed by seed
-claims      claims -> verdicts              tables      what a report's tables say
-figures     what its figures show           report      the page, the text, all files
+results     storage -> DataFrames           trial_table  the trials' results as one table
+series      numbers of one series           statistics   arrays in, numbers out
+comparison  arms in pairs, seed by seed     claims       claims -> verdicts
+judging     one comparison of a verdict     digits       how many digits are shown
+tables      tables as data and as files     shown        tables as people see them
+plotted     what figures show               figures      drawing it
+report      the page, the text, all files
 """
 
 from analysis.results import Results, load

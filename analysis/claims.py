@@ -8,6 +8,7 @@ contradicted where it does with none. One seed decides nothing.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -15,230 +16,191 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis import measures
-from analysis.results import ENDED, Results, by_trial, last_epochs
-from analysis.statistics import CONFIDENCE, Mean, equivalence_p, mean_of
+from analysis import series
+from analysis.digits import unit_of_differences
+from analysis.judging import UNDECIDED, Comparison, Verdict, always, greater, within
+from analysis.results import ENDED, Results, measured
+from analysis.series import Series, Values
 from study.declare.claims import Claim
+from study.training import Metric
 
-REPRODUCED, CONTRADICTED, UNDECIDED = "reproduced", "contradicted", "undecided"
-SIGNIFICANCE = 1 - CONFIDENCE
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One comparison behind a verdict: what is measured, over how many seeds, and with which interval.
-
-    `mean`, `low` and `high` are in percentage points; of something that happens or not, `mean` is the
-    percentage of the seeds with which it did, and there is no interval (NaN).
-    """
-
-    what: str
-    n: int
-    mean: float
-    low: float
-    high: float
-    verdict: str
-
-    def __str__(self) -> str:
-        if self.n == 0:
-            return f"{self.what}: pending"
-        interval = "" if math.isnan(self.low) else f" [{self.low:.2f}, {self.high:.2f}]"
-        numbers = f"{self.mean:.2f}{interval}".replace("-", "−")
-        return f"{self.what}: {numbers} (n = {self.n})"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the data say of a claim, and the comparisons behind it."""
-
-    study: str
-    claim: Claim
-    comparisons: tuple[Comparison, ...]
-
-    @property
-    def verdict(self) -> str:
-        """REPRODUCED, CONTRADICTED or UNDECIDED."""
-        found = [comparison.verdict for comparison in self.comparisons]
-        if CONTRADICTED in found:
-            return CONTRADICTED
-        return REPRODUCED if found and set(found) == {REPRODUCED} else UNDECIDED
-
-    @property
-    def numbers(self) -> str:
-        """The comparisons as one line, in percentage points."""
-        return "; ".join(map(str, self.comparisons))
+# Kinds that compare the whole curve, not only what it counts as.
+OF_CURVES = frozenset({"levels_off", "drops"})
 
 
 def verdicts(results: Results, study: str) -> list[Verdict]:
     """A verdict for each claim of the study, in order."""
-    record = results.studies[study]
-    trials = _with_curves(results, study)
+    record, metrics = results.studies[study], results.metrics(study)
+    claims = [Claim.model_validate(claim) for claim in record["claims"]]
+    of_curves = [
+        claim.metric
+        for claim in claims
+        if claim.metric and (claim.kind in OF_CURVES or claim.measure != "value")
+    ]
+    trials = results.comparable(study)
+    curves = results.curves(trials.key[trials.status.isin(ENDED)], of_curves) if of_curves else None
+    series_of = {}
+    for name in {metrics[name].series for name in of_curves}:
+        of_trials = series.by_trial(curves, name) if curves is not None else {}
+        series_of[name] = [of_trials.get(key) for key in trials.key]
+    places = dict(trials.groupby("arm", sort=False).indices)
+    data = _Data(
+        trials, {str(arm): list(at) for arm, at in places.items()}, metrics, series_of, record["published"]
+    )
     found = []
-    for entry in record["claims"]:
-        claim = Claim.model_validate(entry)
+    for claim in claims:
         arms = list(claim.arms) or [arm["label"] for arm in record["arms"]]
-        comparisons = COMPARED[claim.kind](trials, claim, arms, record["published"])
-        found.append(Verdict(study, claim, tuple(comparisons)))
+        comparisons = tuple(COMPARED[claim.kind](data, claim, arms))
+        found.append(Verdict(study, claim, metrics.get(claim.metric), comparisons))
     return found
 
 
-# A row per arm and seed, as Results.comparable gives it, with the training accuracy per iteration: `curve` of
-# the whole training, `last` of its last epoch; None where the trial has not ended.
-Trials = pd.DataFrame
-Published = dict[str, dict[str, float]]
+@dataclass(frozen=True)
+class _Data:
+    """What claims are judged by.
 
+    trials: a row per arm and seed, as Results.comparable gives it. places: the rows of each arm. series: by metric
+    and row a trial's series; None where it was not measured.
+    """
 
-def _with_curves(results: Results, study: str) -> Trials:
-    trials = results.comparable(study)
-    curves = results.curves(trials.key[trials.status.isin(ENDED)])
-    for name, found in (("curve", by_trial(curves)), ("last", last_epochs(curves))):
-        trials[name] = pd.Series([found.get(key) for key in trials.key], index=trials.index, dtype=object)
-    trials["train_accuracy"] = _of_curves(trials.last, measures.final_accuracy)
-    return trials
+    trials: pd.DataFrame
+    places: dict[str, list[int]]
+    metrics: dict[str, Metric]
+    series: dict[str, list[Series | None]]
+    published: dict[str, dict[str, float]]
 
+    @property
+    def diverged(self) -> pd.Series:
+        """Which rows are trials that diverged."""
+        diverged: pd.Series = self.trials.status == "diverged"
+        return diverged
 
-def _of_curves(curves: pd.Series, measure: Callable[[measures.Curve], float]) -> pd.Series:
-    values = [math.nan if curve is None else float(measure(curve)) for curve in curves]
-    return pd.Series(values, index=curves.index)
+    def of_series(self, metric: Metric, measure: Callable[[Values], float]) -> pd.Series:
+        """A number of the values of each trial's series, NaN where there are none; not scaled for a unit."""
+        return self._of_each(metric, lambda one: measure(one.values))
 
+    def _of_each(self, metric: Metric, measure: Callable[[Series], float]) -> pd.Series:
+        found = [math.nan if one is None else measure(one) for one in self.series[metric.series]]
+        return pd.Series(found, self.trials.index, float)
 
-def _values(trials: Trials, claim: Claim, arms: list[str]) -> pd.Series:
-    """The claim's metric of each trial; of a diverged one NaN at the end, and its curve up to there."""
-    if claim.iterations is None:
-        return trials[claim.metric].mask(trials.status == "diverged")
-    finished = trials[trials.arm.isin(arms) & (trials.status == "finished")]
-    # The same iterations in each arm, also where one has fewer than the claim speaks of.
-    n = min([claim.iterations, *(len(curve) for curve in finished.curve if curve is not None)])
-    return _of_curves(trials.curve, lambda curve: measures.early_accuracy(curve, n))
+    def values(self, claim: Claim, arms: list[str]) -> pd.Series:
+        """What the claim measures of each trial, as it is shown.
 
+        A diverged trial has no value, NaN; but it has a curve up to there, with a start and a roughness.
+        """
+        metric = self.metrics[claim.metric]
+        if claim.measure == "roughness":
+            return self.of_series(metric, series.roughness) * metric.scale
+        if claim.measure == "start":
+            # The same steps in each arm, also where one has fewer than the claim speaks of.
+            finished = self.trials.arm.isin(arms) & (self.trials.status == "finished")
+            lengths = [
+                int(one.steps[-1])
+                for one, counts in zip(self.series[metric.series], finished, strict=True)
+                if counts and one is not None
+            ]
+            n = min([claim.steps or 0, *lengths])
+            return self._of_each(metric, lambda one: series.start(one, n)) * metric.scale
+        return (measured(self.trials, metric.name) * metric.scale).mask(self.diverged)
 
-def _answers(trials: Trials, claim: Claim, arms: list[str]) -> pd.Series:
-    """The same, where higher is better: a diverged network answers nothing, so nothing right."""
-    values = _values(trials, claim, arms)
-    return values if claim.iterations else values.mask(trials.status == "diverged", 0.0)
+    def fair(self, found: Comparison, *arms: str) -> Comparison:
+        """Undecided where a trial of the arms diverged: the seeds that did not are no fair sample."""
+        diverged = set(self.trials.arm[self.diverged])
+        return dataclasses.replace(found, verdict=UNDECIDED) if diverged & set(arms) else found
 
-
-def _points(trials: Trials, arm: str, values: pd.Series) -> pd.Series:
-    """The arm's values by seed, in percentage points."""
-    of_arm = trials.arm == arm
-    return pd.Series(100 * values[of_arm].to_numpy(float), index=trials.seed[of_arm])
-
-
-def _greater(what: str, differences: pd.Series, comparisons: int, margin: float = 0.0) -> Comparison:
-    """Is the mean difference above the margin?"""
-    mean, strict = _intervals(differences, comparisons)
-    verdict = REPRODUCED if mean.low > margin else CONTRADICTED if strict.high < margin else UNDECIDED
-    if mean.sd == 0:
-        # Seeds that agree exactly have a difference finer than can be counted, not a certain one.
-        verdict = UNDECIDED
-    return Comparison(what, mean.n, mean.mean, mean.low, mean.high, verdict)
-
-
-def _within(what: str, differences: pd.Series, margin: float, comparisons: int) -> Comparison:
-    """Is the mean within +-margin? Yes by two one-sided tests, no where its interval lies outside."""
-    mean, strict = _intervals(differences, comparisons)
-    outside = strict.low > margin or strict.high < -margin
-    inside = equivalence_p(differences, margin) < SIGNIFICANCE
-    verdict = REPRODUCED if inside else CONTRADICTED if outside else UNDECIDED
-    return Comparison(what, mean.n, mean.mean, mean.low, mean.high, verdict)
-
-
-def _happens(what: str, happened: pd.Series) -> Comparison:
-    """Did it happen with every seed? NaN are seeds of which nothing is known yet."""
-    known = happened.dropna().astype(bool)
-    if len(known) < 2:
-        verdict = UNDECIDED
-    else:
-        verdict = REPRODUCED if known.all() else UNDECIDED if known.any() else CONTRADICTED
-    return Comparison(what, len(known), 100 * known.mean(), math.nan, math.nan, verdict)
-
-
-def _intervals(differences: pd.Series, comparisons: int) -> tuple[Mean, Mean]:
-    """At 95 % for this comparison alone, and at 95 % for all of the claim's together."""
-    return mean_of(differences), mean_of(differences, 1 - SIGNIFICANCE / comparisons)
+    def of_arm(self, arm: str, values: pd.Series) -> pd.Series:
+        """The arm's values by seed."""
+        rows = self.places[arm]
+        return pd.Series(values.to_numpy(float)[rows], self.trials.seed.to_numpy()[rows])
 
 
 def _ordered(
-    trials: Trials, values: pd.Series, pairs: list[tuple[str, str]], margin: float = 0.0
+    data: _Data, claim: Claim, arms: list[str], pairs: list[tuple[str, str]]
 ) -> Iterator[Comparison]:
-    """Is `higher - lower` above the margin, by seeds, for each pair?"""
-    for higher, lower in pairs:
-        differences = _points(trials, higher, values) - _points(trials, lower, values)
-        yield _greater(f"{higher} − {lower}", differences, len(pairs), margin)
+    """Is `larger - smaller` above the margin, by seeds, for each pair (larger, smaller)?"""
+    metric, values, diverged = data.metrics[claim.metric], data.values(claim, arms), data.diverged
+    if claim.measure == "value" and metric.worst is not None:
+        values = values.mask(diverged, metric.scale * metric.worst)
+    for larger, smaller in pairs:
+        differences = data.of_arm(larger, values) - data.of_arm(smaller, values)
+        unit = unit_of_differences(metric)
+        found = greater(f"{larger} − {smaller}", differences, claim.margin or 0.0, len(pairs), unit)
+        without_value = claim.measure == "value" and metric.worst is None
+        yield data.fair(found, larger, smaller) if without_value else found
 
 
-def _increasing(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
-    pairs = [(b, a) for a, b in itertools.pairwise(arms)]
-    return _ordered(trials, _answers(trials, claim, arms), pairs)
+def _increasing(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
+    return _ordered(data, claim, arms, [(b, a) for a, b in itertools.pairwise(arms)])
 
 
-def _decreasing(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
-    return _ordered(trials, _answers(trials, claim, arms), list(itertools.pairwise(arms)))
+def _decreasing(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
+    return _ordered(data, claim, arms, list(itertools.pairwise(arms)))
 
 
-def _first_above(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
-    pairs = [(arms[0], other) for other in arms[1:]]
-    return _ordered(trials, _answers(trials, claim, arms), pairs, claim.margin)
+def _first_above(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
+    return _ordered(data, claim, arms, [(arms[0], other) for other in arms[1:]])
 
 
-def _first_below(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
-    pairs = [(other, arms[0]) for other in arms[1:]]
-    return _ordered(trials, _answers(trials, claim, arms), pairs, claim.margin)
+def _first_below(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
+    return _ordered(data, claim, arms, [(other, arms[0]) for other in arms[1:]])
 
 
-def _less_stable(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
-    rough = _of_curves(trials["last"], measures.roughness)
-    return _ordered(trials, rough, [(arms[0], other) for other in arms[1:]])
-
-
-def _equivalent(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
-    values, pairs = _values(trials, claim, arms), list(itertools.combinations(arms, 2))
+def _equivalent(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
+    values, pairs = data.values(claim, arms), list(itertools.combinations(arms, 2))
+    unit = unit_of_differences(data.metrics[claim.metric])
     for a, b in pairs:
-        differences = _points(trials, b, values) - _points(trials, a, values)
-        yield _within(f"{b} − {a}", differences, claim.margin, len(pairs))
+        differences = data.of_arm(b, values) - data.of_arm(a, values)
+        found = within(f"{b} − {a}", differences, claim.margin or 0.0, len(pairs), unit)
+        yield data.fair(found, a, b) if claim.measure == "value" else found
 
 
-def _about_published(
-    trials: Trials, claim: Claim, arms: list[str], published: Published
-) -> Iterator[Comparison]:
-    pairs = [(arm, metric) for arm in arms for metric in published.get(arm, {})]
+def _about_published(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
+    pairs = [(arm, data.metrics[name]) for arm in arms for name in data.published.get(arm, {})]
+    first = next(iter(data.metrics))
     for arm, metric in pairs:
-        differences = _points(trials, arm, trials[metric]) - published[arm][metric]
-        named = "" if metric == "test_accuracy" else f" ({metric.replace('_', ' ')})"
-        yield _within(f"{arm} − published{named}", differences, claim.margin, len(pairs))
+        values = measured(data.trials, metric.name) * metric.scale
+        differences = data.of_arm(arm, values) - data.published[arm][metric.name]
+        named = "" if metric.name == first else f" ({metric.name.replace('_', ' ')})"
+        what, unit = f"{arm} − published{named}", unit_of_differences(metric)
+        yield data.fair(within(what, differences, claim.margin or 0.0, len(pairs), unit), arm)
 
 
-def _saturated(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
-    change = _of_curves(trials["last"], measures.final_change)
+def _levels_off(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
+    metric = data.metrics[claim.metric]
+    change = data.of_series(metric, series.change_at_the_end) * metric.scale
     for arm in arms:
-        differences = _points(trials, arm, change)
-        yield _within(f"{arm}: last 10 % − the 10 % before", differences, claim.margin, len(arms))
+        what, unit = f"{arm}: last 10 % − the 10 % before", unit_of_differences(metric)
+        found = within(what, data.of_arm(arm, change), claim.margin or 0.0, len(arms), unit)
+        # Before it diverges, a trial may well be level.
+        yield data.fair(found, arm)
 
 
-def _collapsed(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
-    # A network that diverged answers nothing, which is no collapse to one class.
-    collapsed = trials.answers_one_class.mask(trials.status == "diverged", False)
+def _happens(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
+    metric = data.metrics[claim.metric]
+    # With a trial that diverged, nothing else happened.
+    happened = measured(data.trials, metric.name).mask(data.diverged, 0.0)
     for arm in arms:
-        yield _happens(f"{arm} collapses, % of seeds", collapsed[trials.arm == arm])
+        yield always(f"{arm}, {metric.label or metric.name.replace('_', ' ')}", data.of_arm(arm, happened))
 
 
-def _drops(trials: Trials, claim: Claim, arms: list[str], _: Published) -> Iterator[Comparison]:
-    dropped = _of_curves(trials.curve, measures.rises_then_drops).mask(trials.status == "diverged", 0.0)
+def _drops(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
+    metric = data.metrics[claim.metric]
+    level, margin = (claim.level or 0.0) / metric.scale, (claim.margin or 0.0) / metric.scale
+    dropped = data.of_series(metric, lambda values: series.rises_then_drops(values, level, margin))
+    dropped = dropped.mask(data.diverged, 0.0)
     for arm in arms:
-        yield _happens(f"{arm} rises, then drops to chance, % of seeds", dropped[trials.arm == arm])
+        to = f"{claim.level:g} {metric.unit}".rstrip()
+        yield always(f"{arm} rises, then drops to {to}", data.of_arm(arm, dropped))
 
 
-COMPARED: dict[str, Callable[[Trials, Claim, list[str], Published], Iterator[Comparison]]] = {
+COMPARED: dict[str, Callable[[_Data, Claim, list[str]], Iterator[Comparison]]] = {
     "increasing": _increasing,
     "decreasing": _decreasing,
     "above": _first_above,
     "below": _first_below,
     "equivalent": _equivalent,
     "about_published": _about_published,
-    "collapsed": _collapsed,
+    "levels_off": _levels_off,
     "drops": _drops,
-    "higher_at_same_iteration": _first_above,
-    "slower_at_first": _first_below,
-    "less_stable": _less_stable,
-    "saturated": _saturated,
+    "happens": _happens,
 }

@@ -2,54 +2,72 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
-from analysis.results import Results
+from analysis.results import Results, measured
 from analysis.statistics import CONFIDENCE, holm, mean_of, p_value, paired, seeds_to_decide
+from study.training import Metric
 
 
 def from_reference(results: Results, study: str) -> pd.DataFrame:
-    """Each arm's test accuracy minus the reference arm's, in percentage points; one row per arm, in order.
+    """The study's first metric of each arm minus that of the reference arm; one row per arm, in order.
 
-    Columns: arm, pairs (seeds that both have), difference, half_width (of its 95 % interval), p (paired t
-    test), p_holm (corrected for the study's comparisons), seeds_to_decide (about how many would find this
-    difference with 80 % power, where it is undecided). NaN for the reference itself, below 2 pairs, and
-    where a seed diverged or was stopped early, since the others are no fair sample.
+    Columns: arm, pairs (seeds that both have), difference (as the metric is shown: in points of one in %),
+    half_width (of its 95 % interval), p (paired t test), p_holm (corrected for the study's comparisons),
+    seeds_to_decide (about how many would find this difference with 80 % power, where it is undecided). NaN for the
+    reference itself, below 2 pairs, and where a seed diverged or was stopped early, since the others are no fair
+    sample.
     """
-    record = results.studies[study]
-    by_arm = {
-        str(arm): _by_seed(trials) for arm, trials in results.comparable(study).groupby("arm", sort=False)
-    }
-    reference = by_arm[record["reference"]]
-    table = pd.DataFrame([_row(arm, reference, of, max(1, len(by_arm) - 1)) for arm, of in by_arm.items()])
+    record, metric = results.studies[study], _first(results, study)
+    by_arm = _by_arm(results, study, metric)
+    reference, comparisons = by_arm[record["reference"]], max(1, len(by_arm) - 1)
+    table = pd.DataFrame([_row(arm, reference, values, comparisons) for arm, values in by_arm.items()])
     of_reference = table.arm == record["reference"]
-    table.loc[of_reference, ["difference", "half_width", "p", "seeds_to_decide"]] = float("nan")
+    table.loc[of_reference, ["difference", "half_width", "p", "seeds_to_decide"]] = math.nan
     return _corrected(table)
 
 
 def side_by_side(a: Results, study_a: str, b: Results, study_b: str) -> pd.DataFrame:
-    """The arms that two storages' (or one storage's two) studies share, and B's accuracy minus A's.
+    """The arms that two storages' (or one storage's two) studies share, and B's first metric minus A's.
 
-    Columns: arm, a and b (mean test accuracies in percent), n_a and n_b, then those of `from_reference`. p is
-    corrected for the number of arms.
+    Columns: arm; metric, title and unit (of the metric; the difference of one in % is in points); a and b (means),
+    n_a and n_b, then those of `from_reference`. p is corrected for the number of arms. No rows where the two studies
+    share no arm, or where B does not measure A's first metric in the same unit.
     """
+    metric = _first(a, study_a)
+    if _told(metric) != _told(b.metrics(study_b).get(metric.name)):
+        return pd.DataFrame()
     rows = []
-    of_b = dict(list(b.comparable(study_b).groupby("arm", sort=False)))
-    for arm, of_a in a.comparable(study_a).groupby("arm", sort=False):
+    of_b = _by_arm(b, study_b, metric)
+    for arm, left in _by_arm(a, study_a, metric).items():
         if arm not in of_b:
             continue
-        left, right = (_by_seed(trials) for trials in (of_a, of_b[arm]))
-        means = mean_of(left), mean_of(right)
+        means = mean_of(left), mean_of(of_b[arm])
         sides = {"a": means[0].mean, "n_a": means[0].n, "b": means[1].mean, "n_b": means[1].n}
-        row = _row(str(arm), left, right, len(of_b))
-        rows.append({"arm": row.pop("arm"), **sides, **row})
+        named = {"arm": arm, "metric": metric.name, "title": metric.title, "unit": metric.unit}
+        rows.append({**named, **sides, **_row(arm, left, of_b[arm], len(of_b))})
     return _corrected(pd.DataFrame(rows)) if rows else pd.DataFrame()
 
 
-def _by_seed(trials: pd.DataFrame) -> pd.Series:
-    """Test accuracies in percent by seed; none where a seed diverged."""
-    accuracy: pd.Series = trials.set_index("seed").test_accuracy * 100
-    return accuracy * float("nan") if (trials.status == "diverged").any() else accuracy
+def _first(results: Results, study: str) -> Metric:
+    return next(iter(results.metrics(study).values()))
+
+
+def _told(metric: Metric | None) -> object:
+    return metric and (metric.unit, metric.better)
+
+
+def _by_arm(results: Results, study: str, metric: Metric) -> dict[str, pd.Series]:
+    """The metric by seed as it is shown, for each arm; NaN for all of an arm where a seed diverged."""
+    trials = results.comparable(study)
+    values = (measured(trials, metric.name) * metric.scale).to_numpy(float)
+    diverged, seeds = (trials.status == "diverged").to_numpy(), trials.seed.to_numpy()
+    found = {}
+    for arm, at in trials.groupby("arm", sort=False).indices.items():
+        found[str(arm)] = pd.Series(math.nan if diverged[at].any() else values[at], seeds[at])
+    return {str(arm): found[str(arm)] for arm in trials.arm.unique()}
 
 
 def _row(arm: str, left: pd.Series, right: pd.Series, comparisons: int) -> dict[str, object]:

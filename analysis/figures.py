@@ -1,4 +1,4 @@
-"""What a study's figures show: computed as DataFrames, then drawn."""
+"""A study's figures: the curves of its watched metric, and the effect of its arms on its first."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from analysis.measures import Curve, smoothed, smoothing_window
 from analysis.own_matplotlib import Axes, Figure, FigureCanvasAgg, style
-from analysis.results import ENDED, Results, by_trial, last_epochs
-from analysis.statistics import mean_of
+from analysis.plotted import MOST_ARMS, Curves, curves, effects
+from analysis.results import Results
+from analysis.series import Values
 from study.store.files import Files
 from study.terminal import plain
 
@@ -27,135 +26,96 @@ METADATA: dict[str, dict[str, str | None]] = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
-# Test accuracies that are further apart are drawn on a logarithmic scale of the error, in points.
+# Percentages that are further apart, where higher is better, are drawn on a logarithmic scale of what is missing to
+# 100 %, in points.
 WIDE_RANGE = 15.0
+# Farther out matplotlib fails to divide an axis.
+MOST_DRAWN = 1e100
 # With more arms than the style has colours, the lines differ.
 COLOURS, LINES = 8, ("-", "--", ":")
-# The arms of a figure, and the characters of its title and of a label. More can't be read on so little paper,
-# and matplotlib would take minutes for thousands.
-MOST_ARMS, MOST_IN_TITLE, MOST_IN_LABEL = 100, 200, 100
-
-
-def drawn(results: Results, study: str) -> pd.DataFrame:
-    """The trials whose curves a figure shows: those of its arms that ended by themselves."""
-    trials = _of_first_arms(results.of(study))
-    return trials[trials.status.isin(ENDED)]
-
-
-def shows_last_epoch(results: Results, study: str) -> bool:
-    """Whether arms differ in epochs; their curves are then those of each arm's last epoch."""
-    return len(set(drawn(results, study).epochs)) > 1
-
-
-def training_curves(results: Results, study: str) -> pd.DataFrame:
-    """Training accuracy per iteration and arm over the seeds that are finished, arms in order.
-
-    Columns: arm, iteration (from 1; within the last epoch where `shows_last_epoch`), mean, low, high (of the
-    seeds' moving averages: mean, lowest and highest), raw (the first seed's unsmoothed value). In [0, 1].
-    """
-    trials = drawn(results, study)
-    shown = last_epochs if shows_last_epoch(results, study) else by_trial
-    curves = shown(results.curves(trials.key))
-    frames = []
-    for arm, keys in trials.groupby("arm", sort=False).key:
-        of_arm = [curves[key] for key in keys if key in curves]
-        if not of_arm:
-            continue
-        # A diverged trial's curve is shorter.
-        seeds = pd.concat([pd.Series(smoothed(curve)) for curve in of_arm], axis=1)
-        frames.append(
-            pd.DataFrame(
-                {
-                    "arm": arm,
-                    "iteration": np.arange(1, len(seeds) + 1),
-                    "mean": seeds.mean(axis=1),
-                    "low": seeds.min(axis=1),
-                    "high": seeds.max(axis=1),
-                    "raw": pd.Series(of_arm[0]).reindex(seeds.index),
-                }
-            )
-        )
-    if not frames:
-        return pd.DataFrame(columns=["arm", "iteration", "mean", "low", "high", "raw"])
-    return pd.concat(frames, ignore_index=True)
+# The characters of a figure's title and of a label.
+MOST_IN_TITLE, MOST_IN_LABEL = 200, 100
 
 
 def draw_training_curves(results: Results, study: str) -> Figure:
-    """The report's kind of figure: training accuracy per iteration, a line per arm, a band over seeds."""
-    record = results.studies[study]
-    curves = training_curves(results, study)
-    seeds = int(drawn(results, study).groupby("arm").size().max())
+    """The watched metric by step, a line per arm, a band over seeds."""
+    record, shown = results.studies[study], curves(results, study)
+    percent = shown.metric.unit == "%"
     with style.context(STYLE, after_reset=True):
         figure, axes = _figure(record)
-        for place, (arm, of_arm) in enumerate(curves.groupby("arm", sort=False)):
+        for place, (arm, line) in enumerate(shown.table.groupby("arm", sort=False)):
             colour = f"C{place % COLOURS}"
-            axes.plot(of_arm.iteration, of_arm.raw * 100, color=colour, alpha=0.15, linewidth=0.5)
-            axes.fill_between(
-                of_arm.iteration, of_arm.low * 100, of_arm.high * 100, color=colour, alpha=0.3, lw=0
+            mean, low, high, raw = (
+                _drawable(line[name].to_numpy(float)) for name in ("mean", "low", "high", "raw")
             )
+            if shown.is_smoothed:
+                axes.plot(line.x, raw, color=colour, alpha=0.15, linewidth=0.5)
+            axes.fill_between(line.x, low, high, color=colour, alpha=0.3, lw=0)
             # A label that begins with an underscore would be left out of the legend.
             label = f" {_label(arm)}" if str(arm).startswith("_") else _label(arm)
-            line = LINES[place // COLOURS % len(LINES)]
-            axes.plot(of_arm.iteration, of_arm["mean"] * 100, line, color=colour, label=label)
-        last = " of the arm's last epoch" if shows_last_epoch(results, study) else ""
-        axes.set(xlabel=f"iteration{last}", ylabel="training accuracy, %")
-        axes.set_ylim(0, 101)
+            dash = LINES[place // COLOURS % len(LINES)]
+            marks: dict[str, Any] = {"marker": "o", "markersize": 2.5} if shown.sparse else {}
+            axes.plot(line.x, mean, dash, color=colour, label=label, **marks)
+        xlabel = "% of its own training" if shown.relative else "step"
+        axes.set(xlabel=xlabel, ylabel=_label(shown.metric.title))
+        if percent and _are_shares(shown.table[["low", "high"]].to_numpy(float)):
+            axes.set_ylim(0, 101)
         axes.set_xlim(0, None)
         axes.legend(title=_label(record["varies"].replace("_", " ")), loc="best")
-        lengths = set(curves.groupby("arm").size())
-        band = f"\nBand: lowest to highest of {seeds} seeds." if seeds > 1 else ""
-        over = f"{smoothing_window(lengths.pop())} iterations" if len(lengths) == 1 else "3 % of the curve"
-        note = f"Line: moving average over {over}. Faint: one seed, unsmoothed.{band}"
-        _note(figure, note + _left_out(record))
+        _note(figure, _about(shown) + _left_out(record))
     return figure
 
 
-def effects(results: Results, study: str) -> pd.DataFrame:
-    """What the effect figure shows, arms in order, in percent.
-
-    Columns: arm, seeds (an array of each seed's test accuracy), mean, half_width (of the 95 % interval),
-    published (NaN where the report has none).
-    """
-    published = results.studies[study]["published"]
-    rows = []
-    for arm, trials in _of_first_arms(results.comparable(study)).groupby("arm", sort=False):
-        accuracy = mean_of(trials.test_accuracy * 100)
-        rows.append(
-            {
-                "arm": str(arm),
-                "seeds": (trials.test_accuracy.dropna() * 100).to_numpy(float),
-                "mean": accuracy.mean,
-                "half_width": accuracy.half_width,
-                "published": published.get(arm, {}).get("test_accuracy", float("nan")),
-            }
-        )
-    return pd.DataFrame(rows)
+def _about(shown: Curves) -> str:
+    over = "3 % of the curve" if shown.window is None else f"{shown.window} steps"
+    line = "Line: mean over seeds." if shown.seeds > 1 else "Line: one seed."
+    if shown.is_smoothed:
+        line = f"Line: moving average over {over}. Faint: one seed, unsmoothed."
+    return line + (f"\nBand: lowest to highest of {shown.seeds} seeds." if shown.seeds > 1 else "")
 
 
 def draw_effects(results: Results, study: str) -> Figure:
-    """Arms on x, test accuracy on y: every seed a dot, mean and 95 % interval, the published value a mark."""
+    """Arms on x, the first metric on y: every seed a dot, mean and 95 % interval, the published value a mark."""
     record, shown = results.studies[study], effects(results, study)
+    metric = next(iter(results.metrics(study).values()))
     with style.context(STYLE, after_reset=True):
         figure, axes = _figure(record)
         for place, seeds in enumerate(shown.seeds):
-            axes.plot(np.full(len(seeds), place - 0.15), seeds, "o", color="C0", markersize=3, alpha=0.6)
-        spread = shown.half_width.fillna(0)
-        axes.errorbar(shown.index, shown["mean"], spread, fmt="_", color="black", capsize=3, markersize=8)
-        axes.plot(shown.index + 0.15, shown.published, "D", color="C3", markersize=4, markerfacecolor="none")
+            dots = _drawable(seeds)
+            axes.plot(np.full(len(dots), place - 0.15), dots, "o", color="C0", markersize=3, alpha=0.6)
+        means, spread = (
+            _drawable(shown["mean"].to_numpy(float)),
+            _drawable(shown.half_width.fillna(0).to_numpy(float)),
+        )
+        axes.errorbar(shown.index, means, spread, fmt="_", color="black", capsize=3, markersize=8)
+        published = _drawable(shown.published.to_numpy(float))
+        axes.plot(shown.index + 0.15, published, "D", color="C3", markersize=4, markerfacecolor="none")
         axes.set_xticks(shown.index, [textwrap.fill(_label(arm), 12) for arm in shown.arm])
-        axes.set(xlabel=_label(record["varies"].replace("_", " ")), ylabel="top-1 test accuracy, %")
+        axes.set(xlabel=_label(record["varies"].replace("_", " ")), ylabel=_label(metric.title))
         axes.set_xlim(-0.5, len(shown) - 0.5)
         values = np.concatenate([*shown.seeds, shown.published.dropna()])
         note = "Dots: seeds. Bar: mean and its 95 % interval."
         if shown.published.notna().any():
             note += " Diamond: published."
-        if len(values) and np.ptp(values) > WIDE_RANGE:
-            _log_error_scale(axes, values)
-            note += "\nThe scale is logarithmic in the error."
-        else:  # an interval may reach beyond what an accuracy can be
-            axes.set_ylim(top=min(axes.get_ylim()[1], 100.5))
+        if metric.unit == "%" and _are_shares(values):
+            if metric.better == "higher" and np.ptp(values) > WIDE_RANGE:
+                _log_error_scale(axes, values)
+                note += "\nThe scale is logarithmic in what is missing to 100 %."
+            else:  # an interval may reach beyond what a share can be
+                axes.set_ylim(top=min(axes.get_ylim()[1], 100.5))
         _note(figure, note + _left_out(record))
     return figure
+
+
+def _are_shares(values: Values) -> bool:
+    """Whether there are any, all from 0 to 100 %."""
+    known = values[~np.isnan(values)]
+    return bool(len(known) and known.min() >= 0 and known.max() <= 100)
+
+
+def _drawable(values: Values) -> Values:
+    """The values [n] without those that no axis can have, which are NaN."""
+    return np.where(np.abs(values) < MOST_DRAWN, values, np.nan)
 
 
 def save(
@@ -191,10 +151,6 @@ def _figure(record: dict[str, object]) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _of_first_arms(trials: pd.DataFrame) -> pd.DataFrame:
-    return trials[trials.arm.isin(trials.arm.unique()[:MOST_ARMS])]
-
-
 def _left_out(record: dict[str, Any]) -> str:
     """A line for the note where a figure has not all arms of the study."""
     arms = len(record["arms"])
@@ -213,8 +169,8 @@ def _note(figure: Figure, text: str) -> None:
     figure.supxlabel(text, fontsize=5.5)
 
 
-def _log_error_scale(axes: Axes, values: Curve) -> None:
-    """y as the logarithm of the error, so that 10 % and 97 % are legible side by side."""
+def _log_error_scale(axes: Axes, values: Values) -> None:
+    """y as the logarithm of what is missing to 100 %, so that 10 % and 97 % are legible side by side."""
     axes.set_yscale(
         "function",
         functions=(lambda y: -np.log10(np.maximum(100.01 - y, 1e-9)), lambda z: 100.01 - 10.0 ** (-z)),

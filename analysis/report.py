@@ -15,8 +15,9 @@ import jinja2
 import pandas as pd
 from upath import UPath
 
-from analysis import claims, comparison, figures, tables
-from analysis.results import Results
+from analysis import claims, comparison, figures, shown, tables
+from analysis.judging import Verdict
+from analysis.results import Results, metrics_of
 from study.errors import StudyError
 from study.store.files import Files
 from study.store.trial_store import keys_of
@@ -24,10 +25,10 @@ from study.terminal import plain
 
 TEMPLATES = Path(__file__).with_name("templates")
 FIGURE_KINDS = ("png", "svg", "pdf")
-# The report's own margin for two accuracies that are about the same, in percentage points.
+# How near a published value in % must be to count as about the same as ours, in percentage points.
 MARGIN = 1.0
 # What differs each time that the same trial is trained; all other tables are the same then.
-DIFFERS = ["training_seconds", "images_per_second", "started"]
+DIFFERS = ["training_seconds", "rate", "started"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Section:
     table: pd.DataFrame
     shown: pd.DataFrame | None
     notes: list[str]
-    verdicts: list[claims.Verdict]
+    verdicts: list[Verdict]
     figures: dict[str, str]
     pending: int
     command: str
@@ -70,7 +71,8 @@ def write(results: Results, out: Path, studies: Iterable[str] | None = None) -> 
     files = Files(UPath(out.absolute()))
     sections = [_section(results, record, files) for record in records]
     whole = pd.concat(
-        [of.table.assign(study=of.name, figure=of.record["figure"]) for of in sections], ignore_index=True
+        [section.table.assign(study=section.name, figure=section.record["figure"]) for section in sections],
+        ignore_index=True,
     )
     _save_table(whole, _summary_table(sections), files, "report")
     trials = results.trials.sort_values("key")
@@ -111,9 +113,8 @@ def _section(results: Results, record: dict[str, Any], files: Files) -> Section:
     )
     if not table.n.any() and not table.diverged.any():
         return Section(record, full, None, [], verdicts, {}, pending, command)
-    varies = record["varies"].replace("_", " ")
-    shown = tables.as_reported(table, differences, varies, record["reference"])
-    _save_table(full, shown, files, name)
+    reported = shown.as_reported(table, differences, record)
+    _save_table(full, reported, files, name)
     drawn = {
         name: figures.draw_training_curves(results, name),
         f"{name}-effect": figures.draw_effects(results, name),
@@ -122,20 +123,20 @@ def _section(results: Results, record: dict[str, Any], files: Files) -> Section:
     for stem, figure in drawn.items():
         made = figures.save(figure, files, f"figures/{stem}", FIGURE_KINDS)
         inline[stem] = _inline(made["svg"].decode())
-    notes = [*tables.notes(table), *tables.other_data(record)]
-    return Section(record, full, shown, notes, verdicts, inline, pending, command)
+    notes = [*shown.notes(table, record), *shown.other_data(record)]
+    return Section(record, full, reported, notes, verdicts, inline, pending, command)
 
 
 def _setting(key: str, value: Any) -> str:
     return f"{key}={value if isinstance(value, str) else json.dumps(value)}"
 
 
-def _save_table(full: pd.DataFrame, shown: pd.DataFrame, files: Files, name: str) -> None:
+def _save_table(full: pd.DataFrame, text: pd.DataFrame, files: Files, name: str) -> None:
     """A table with all its digits, and as it is shown in two languages."""
     files.remove_temporary("tables")
     files.write(f"tables/{name}.csv", tables.csv(full))
-    files.write(f"tables/{name}.md", (tables.markdown(shown) + "\n").encode())
-    files.write(f"tables/{name}.tex", tables.latex(shown).encode())
+    files.write(f"tables/{name}.md", (tables.markdown(text) + "\n").encode())
+    files.write(f"tables/{name}.tex", tables.latex(text).encode())
 
 
 def _inline(svg: str) -> str:
@@ -147,45 +148,65 @@ def _inline(svg: str) -> str:
 
 
 def _summary(results: Results, sections: list[Section]) -> dict[str, Any]:
-    """How many published values and claims hold, and how much is still to be trained."""
-    comparable = [of.table for of in sections if not tables.other_data(of.record)]
-    away = (
-        pd.concat([of.published_minus_ours for of in comparable] or [pd.Series(dtype=float)]).dropna().abs()
-    )
+    """How many published values and claims hold, and how much is still to be trained.
+
+    Published values are counted where they are in % and for the data that ours are for: one margin says nothing of
+    other units.
+    """
+    counted = [
+        section.table.published_minus_ours
+        for section in sections
+        if metrics_of(section.record)[0].unit == "%" and not shown.other_data(section.record)
+    ]
+    away = pd.concat(counted or [pd.Series(dtype=float)]).dropna().abs()
+    keys = {key for section in sections for key in keys_of(section.record)}
     return {
         "trials": len(results.trials),
-        "pending": len({key for of in sections for key in keys_of(of.record)} - set(results.trials.key)),
+        "pending": len(keys - set(results.trials.key)),
         "published": len(away),
         "within_margin": int((away <= MARGIN).sum()),
         "margin": MARGIN,
-        "verdicts": Counter(found.verdict for of in sections for found in of.verdicts),
-        "claims": sum(len(of.verdicts) for of in sections),
+        "verdicts": Counter(found.verdict for section in sections for found in section.verdicts),
+        "claims": sum(len(section.verdicts) for section in sections),
     }
 
 
 def _summary_table(sections: list[Section]) -> pd.DataFrame:
-    """All arms of all studies as text: the table of the whole report."""
-    table = pd.concat([of.table.assign(study=of.record["title"]) for of in sections], ignore_index=True)
-    shown = pd.DataFrame({"study": table.study.mask(table.study.duplicated(), ""), "arm": table.arm})
-    shown["top-1 test accuracy, %"] = [
-        tables.with_interval(mean, half_width) or "pending"
-        for mean, half_width in zip(table.test_accuracy, table.half_width, strict=True)
-    ]
-    shown["n"] = table.n.astype(str)
-    shown["published, %"] = tables.numbers(table.published, 2)
-    shown["published − ours"] = tables.signed(table.published_minus_ours)
-    return shown
+    """All arms of all studies as text: the table of the whole report, by each study's first metric.
+
+    Where studies have other first metrics, a column names them.
+    """
+    titles = {metrics_of(section.record)[0].title for section in sections}
+    parts = [_summarized(section, one_metric=len(titles) == 1) for section in sections]
+    return pd.concat(parts, ignore_index=True).fillna("")
+
+
+def _summarized(section: Section, one_metric: bool) -> pd.DataFrame:
+    table, metric = section.table, metrics_of(section.record)[0]
+    digits, others = shown.digits_of_metric(table, metric), len(table) - 1
+    columns = {"study": [section.record["title"], *[""] * others], "arm": table.arm}
+    if not one_metric:
+        columns["metric"] = [metric.title, *[""] * others]
+    columns |= {
+        metric.title if one_metric else "mean": [
+            text or "pending" for text in shown.with_intervals(table, metric)
+        ],
+        "n": table.n.astype(str),
+        shown.published_title(metric) if one_metric else "published": digits.texts(table.published),
+        "published − ours": digits.texts(table.published_minus_ours, sign=True),
+    }
+    return pd.DataFrame(columns)
 
 
 def _made_with(trials: pd.DataFrame) -> list[str]:
-    """Hardware and versions of the trials, a line each, with the number of trials where they differ."""
+    """Trainings, hardware and versions of the trials, a line each, with the number of trials where they differ."""
     lines = []
-    for name in ("device", "cpu", "precision", "torch", "ray", "python"):
+    for name in ("training", "device", "cpu", "torch", "ray", "python"):
         counts = trials[name].dropna().value_counts()
         if len(counts):
             each = [f"{value} ({n} trials)" for value, n in counts.items()]
             lines.append(f"{name}: {', '.join(each) if len(counts) > 1 else counts.index[0]}")
     seconds = trials.training_seconds.dropna()
     if len(seconds):
-        lines.append(f"training: {seconds.sum():,.0f} s in {len(seconds)} trials")
+        lines.append(f"time: {seconds.sum():,.0f} s of training in {len(seconds)} trials")
     return lines

@@ -1,10 +1,12 @@
 """A storage's plain files as tidy DataFrames. Nothing is unpickled, nothing is executed.
 
-Accuracies are in [0, 1], durations in seconds.
+Values of metrics are as they were measured, not scaled for a unit: a share in [0, 1], where tables say percent.
+Durations are in seconds.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,142 +16,189 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analysis.series import by_trial
+from analysis.trial_table import FIXED, MOST_METRICS, row_of, table_of
 from study.store.files import StorageError
 from study.store.records import Damaged, allowed_names
 from study.store.trial_store import TrialStore, keys_of
+from study.training import Metric
 
 # Trials that ended by themselves, as opposed to those that a scheduler stopped.
 ENDED = ("finished", "diverged")
-CURVE_COLUMNS = ["iteration", "epoch", "train_loss", "train_accuracy"]
-TRIAL_COLUMNS = {
-    "key": "str",
-    "status": "str",
-    "seed": "Int64",
-    "validation_accuracy": "float64",
-    "test_accuracy": "float64",
-    "best_test_accuracy": "float64",
-    "best_epoch": "Int64",
-    "test_top5": "float64",
-    "test_loss": "float64",
-    "test_images": "Int64",
-    "answers_one_class": "boolean",
-    "epochs": "Int64",
-    "iterations": "Int64",
-    "parameters": "Int64",
-    "flops_per_image": "Int64",
-    "training_seconds": "float64",
-    "images_per_second": "float64",
-    "started": "str",
-    "device": "str",
-    "cpu": "str",
-    "torch": "str",
-    "ray": "str",
-    "python": "str",
-    "dataset": "str",
-    "precision": "str",
-    "weights_sha256": "str",
-}
+# Numbers in a study's table. A record may name a trial many times, and a trial have hundreds of columns.
+MOST_CELLS = 50_000_000
+
+
+def metrics_of(record: dict[str, Any]) -> list[Metric]:
+    """What a study's training measures, from the study's record; the first is the one of tables."""
+    return [Metric.model_validate(metric) for metric in record["metrics"]]
+
+
+def measured(trials: pd.DataFrame, metric: str) -> pd.Series:
+    """A metric of trials; NaN each where the table has no such column."""
+    values: pd.Series = trials[metric] if metric in trials else pd.Series(math.nan, trials.index)
+    return values
 
 
 @dataclass
 class Results:
     """What a storage holds.
 
-    `studies` maps a study's name to its record, as last run. `trials` has one row per finished, diverged or
-    early stopped trial (TRIAL_COLUMNS; of a stopped one only key and status). `problems` says which files
-    could not be read; they are left out.
+    `studies` maps a study's name to its record, as last run. `trials` has one row per finished, diverged or early
+    stopped trial, with the columns of `trial_table.table_of`. `problems` says which files could not be read; they
+    are left out.
     """
 
     store: TrialStore
     studies: dict[str, dict[str, Any]]
     trials: pd.DataFrame
     problems: list[str] = field(default_factory=list)
+    _filled: set[tuple[str, str]] = field(default_factory=set)
+
+    def metrics(self, study: str) -> dict[str, Metric]:
+        """What the study's training measures, by name; the first is the one of tables."""
+        return {metric.name: metric for metric in metrics_of(self.studies[study])}
 
     def of(self, study: str) -> pd.DataFrame:
         """One row per arm and seed of the study, in order; NaN where the trial is not finished.
 
-        Of an arm with tuned (nuisance) hyperparameters, the trials of the selected candidate: the best on
-        the held-out images among those whose seeds have all ended; the first where there is none yet.
+        Of an arm with tuned (nuisance) hyperparameters, the trials of the selected candidate: the one with the best
+        mean over seeds of the metric `selected_by`, among those whose seeds have all ended; the first where there
+        is none yet. A diverged seed counts as the metric's `worst`. Where it has none, a candidate with fewer
+        diverged seeds comes before one with more.
         Columns: arm, tuned (the candidate's hyperparameters as text), seed, then those of `trials`.
         """
         every = self.candidates(study)
-        # A diverged trial must not be forgotten in its candidate's favour.
-        scores = every.validation_accuracy.mask(every.status == "diverged", 0.0)
-        point = [every.arm, every.candidate]
-        means = scores.groupby(point).mean()[every.status.isin(ENDED).groupby(point).all()].dropna()
-        best = dict(iter(means.groupby("arm").idxmax()))
+        best = self._selected(study, every)
         selected = every[every.candidate == [best.get(arm, 0) for arm in every.arm]]
         return selected.drop(columns="candidate").reset_index(drop=True)
 
+    def _selected(self, study: str, every: pd.DataFrame) -> dict[str, int]:
+        """The place of the selected candidate by arm, for arms that have one yet."""
+        by = self.studies[study]["selected_by"]
+        if not by:
+            return {}
+        metric = self.metrics(study)[by]
+        diverged = every.status == "diverged"
+        values = measured(every, by)
+        if metric.worst is not None:
+            values = values.mask(diverged, metric.worst)
+        points = pd.DataFrame(
+            {
+                "arm": every.arm,
+                "candidate": every.candidate,
+                "ended": every.status.isin(ENDED),
+                # Forgetting a diverged seed would make its candidate look better.
+                "diverged": diverged & (metric.worst is None),
+                "score": metric.sign * values,
+            }
+        )
+        table = points.groupby(["arm", "candidate"]).agg({"ended": "all", "diverged": "sum", "score": "mean"})
+        table = (
+            table[table.ended]
+            .dropna()
+            .sort_values(["diverged", "score"], ascending=[True, False], kind="stable")
+        )
+        return dict(table.reset_index().drop_duplicates("arm").set_index("arm").candidate)
+
     def comparable(self, study: str) -> pd.DataFrame:
-        """The same without the accuracies of arms of which a scheduler stopped a seed early.
+        """The same without the metrics of arms of which a scheduler stopped a seed early.
 
         What is left of such an arm are its better seeds, no fair sample of it.
         """
         trials = self.of(study)
         stopped = trials.arm.isin(trials.arm[trials.status == "stopped"])
-        accuracies = ["test_accuracy", "best_test_accuracy", "test_top5", "answers_one_class"]
-        trials.loc[stopped, accuracies] = None
+        if stopped.any():
+            metrics = self.metrics(study)
+            trials.loc[
+                stopped, [name for name in map(str, trials) if name in metrics or name.startswith("at.")]
+            ] = math.nan
         return trials
 
     def candidates(self, study: str) -> pd.DataFrame:
         """One row per arm, candidate and seed; `candidate` counts an arm's points from 0."""
-        planned = pd.DataFrame(
-            [
-                {
-                    "arm": arm["label"],
-                    "candidate": place,
-                    "tuned": ", ".join(f"{name}={value}" for name, value in of["overrides"].items()),
-                    "seed": seed,
-                    "key": key,
-                }
-                for arm in self.studies[study]["arms"]
-                for place, of in enumerate(arm["candidates"])
-                for seed, key in enumerate(of["keys"])
-            ]
-        )
-        return planned.merge(self.trials.drop(columns="seed"), on="key", how="left")
+        planned = self._planned(study)
+        metrics = self.metrics(study)
+        self._fill(set(planned.key), metrics)
+        columns = [*FIXED, *metrics, *(name for name in map(str, self.trials) if "." in name)]
+        columns = columns[: len(FIXED) + max(1, MOST_CELLS // len(planned))]
+        found = self.trials.reindex(columns=columns).drop(columns="seed")
+        return planned.merge(found, on="key", how="left")
+
+    def _planned(self, study: str) -> pd.DataFrame:
+        """Columns: arm, candidate, tuned, seed, key."""
+        columns: dict[str, list[Any]] = {"arm": [], "candidate": [], "tuned": [], "seed": [], "key": []}
+        for arm in self.studies[study]["arms"]:
+            for place, candidate in enumerate(arm["candidates"]):
+                keys = candidate["keys"]
+                tuned = ", ".join(f"{name}={value}" for name, value in candidate["overrides"].items())
+                columns["arm"] += [arm["label"]] * len(keys)
+                columns["candidate"] += [place] * len(keys)
+                columns["tuned"] += [tuned] * len(keys)
+                columns["seed"] += range(len(keys))
+                columns["key"] += keys
+        return pd.DataFrame(columns)
+
+    def _fill(self, keys: set[str], metrics: dict[str, Metric]) -> None:
+        """Take from curves what results of an earlier version lack; a metric that is optional may be lacking."""
+        finished = self.trials.status == "finished"
+        for name, metric in metrics.items():
+            if metric.optional or name not in self.trials:
+                continue
+            lacking = self.trials.key[finished & self.trials[name].isna()]
+            new = [key for key in lacking if key in keys and (key, name) not in self._filled]
+            if not new:
+                continue
+            self._filled.update((key, name) for key in new)
+            curves = by_trial(self.curves(new, [name]), metric.series)
+            values = {key: metric.value_of(curve.values) for key, curve in curves.items()}
+            self.trials[name] = self.trials[name].fillna(self.trials.key.map(values).astype("float64"))
 
     def pending(self, study: str) -> dict[str, int]:
         """How many trials of each arm have not ended, those of all its candidates counted."""
-        every = self.candidates(study)
-        missing = every.status.isna().groupby(every.arm, sort=False).sum()
-        return {str(arm): int(n) for arm, n in missing.items()}
+        planned = self._planned(study)
+        ended = set(self.trials.key.to_numpy(object))
+        missing = dict.fromkeys(planned.arm, 0)
+        for arm, key in zip(planned.arm, planned.key, strict=True):
+            missing[arm] += key not in ended
+        return missing
 
-    def curves(self, keys: Iterable[str]) -> pd.DataFrame:
-        """One row per trial and iteration: key, iteration, epoch, train_loss, train_accuracy."""
-        columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in CURVE_COLUMNS}
+    def curves(self, keys: Iterable[str], names: Iterable[str] | None = None) -> pd.DataFrame:
+        """What trials measured: one row per trial and step.
+
+        Columns: key, step (from 1), and each of the metrics `names`, NaN where it was not measured; by default all
+        that the studies name. A metric that counts another one's series stands as that one.
+        """
+        metrics = {metric.name: metric for record in self.studies.values() for metric in metrics_of(record)}
+        wanted = metrics if names is None else names
+        series = list(dict.fromkeys(metrics[name].series if name in metrics else name for name in wanted))
+        columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in ("step", *series)}
         read, lengths = [], []
         for key in dict.fromkeys(keys):
             try:
-                curve = self.store.curve(key).select(CURVE_COLUMNS)
+                curve = self.store.curve(key)
+                steps = curve["step"].to_numpy()
             except (Damaged, StorageError, KeyError) as problem:
                 self.problems.append(str(problem))
                 continue
             # One DataFrame of all trials: one of each would take as long as reading its file.
-            for name, values in zip(CURVE_COLUMNS, curve.columns, strict=True):
-                columns[name].append(values.to_numpy())
+            columns["step"].append(steps)
+            for name in series:
+                known = name in curve.column_names
+                columns[name].append(
+                    curve[name].to_numpy() if known else np.full(len(curve), np.nan, np.float32)
+                )
             read.append(key)
             lengths.append(len(curve))
         if not read:
-            return pd.DataFrame(columns=["key", *CURVE_COLUMNS])
+            return pd.DataFrame(columns=["key", *columns])
         return pd.DataFrame(
             {
-                "key": np.repeat(np.array(read, object), lengths),
+                # Millions of rows name some thousand trials.
+                "key": pd.Categorical.from_codes(np.repeat(np.arange(len(read)), lengths), pd.Index(read)),
                 **{name: np.concatenate(of_trials) for name, of_trials in columns.items()},
             }
         )
-
-
-def by_trial(curves: pd.DataFrame) -> dict[str, npt.NDArray[np.float64]]:
-    """Training accuracy per iteration of each trial, by key, from what `Results.curves` gives."""
-    of_trials = curves.groupby("key", sort=False).train_accuracy
-    return {str(key): of_trial.to_numpy(float) for key, of_trial in of_trials}
-
-
-def last_epochs(curves: pd.DataFrame) -> dict[str, npt.NDArray[np.float64]]:
-    """The same of each trial's last epoch alone."""
-    return by_trial(curves[curves.epoch == curves.groupby("key").epoch.transform("max")])
 
 
 def load(storage: str | Path | TrialStore, studies: Iterable[str] | None = None) -> Results:
@@ -177,39 +226,10 @@ def load(storage: str | Path | TrialStore, studies: Iterable[str] | None = None)
     rows = []
     for key in sorted(finished):
         try:
-            rows.append(_row(store.result(key)))
+            rows.append(row_of(store.result(key)))
         except (Damaged, StorageError) as problem:
             problems.append(str(problem))
     rows += [{"key": key, "status": "stopped"} for key in sorted(stopped)]
-    trials = pd.DataFrame(rows, columns=list(TRIAL_COLUMNS)).astype(TRIAL_COLUMNS)
-    return Results(store, records, trials, problems)
-
-
-def _row(result: dict[str, Any]) -> dict[str, Any]:
-    epochs, class_counts = result["metrics"], result["test_class_counts"]
-    source = result["provenance"]
-    row = {
-        "key": result["key"],
-        "status": result["status"],
-        "seed": result["config"]["seed"],
-        "dataset": result["config"]["dataset"],
-        "precision": result["config"]["precision"],
-        "test_images": sum(class_counts),
-        "epochs": result["config"]["epochs"],
-        "iterations": result["iterations"],
-        "parameters": result["parameters"],
-        "flops_per_image": result["flops_per_image"],
-        "weights_sha256": result["weights_sha256"],
-    }
-    told = ("training_seconds", "images_per_second", "started", "device", "cpu", "torch", "ray", "python")
-    row |= {name: source[name] for name in told}
-    # A diverged network answers nothing; the epochs before say nothing about the trial as a whole.
-    if result["status"] == "finished":
-        best = max(epochs, key=lambda epoch: epoch["test_accuracy"])
-        last = ("test_accuracy", "test_top5", "test_loss", "validation_accuracy")
-        row |= {name: epochs[-1][name] for name in last}
-        row |= {"best_test_accuracy": best["test_accuracy"], "best_epoch": best["epoch"]}
-        # The right answers of a network that answers one class are that class's images.
-        right = round(row["test_accuracy"] * row["test_images"])
-        row |= {"answers_one_class": right in class_counts}
-    return row
+    metrics = {metric.name: metric for record in records.values() for metric in metrics_of(record)}
+    best = [name for name, metric in metrics.items() if metric.counts == "best"][:MOST_METRICS]
+    return Results(store, records, table_of(rows, metrics, best), problems)

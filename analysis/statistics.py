@@ -16,6 +16,10 @@ from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 MAX_SEEDS = 1000
+# Of numbers near the end of what a float holds, sums and squares are infinite, and what comes of them is NaN.
+_quiet = np.errstate(over="ignore", invalid="ignore")
+# Numbers that differ by a smaller share of them differ by rounding alone.
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,13 @@ class Mean:
         """The upper end of the interval."""
         return self.mean + self.half_width
 
+    @property
+    def exact(self) -> bool:
+        """Whether the values agree, but for rounding."""
+        return self.sd <= ROUNDING * abs(self.mean)
 
+
+@_quiet
 def mean_of(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Mean:
     """Mean and t interval of values [n]; NaN are left out (diverged or missing trials)."""
     array = _known(values)
@@ -49,16 +59,30 @@ def mean_of(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Mean:
         return Mean(0, math.nan, math.nan, math.nan)
     if n == 1:
         return Mean(1, float(array[0]), math.nan, math.nan)
-    sd = float(array.std(ddof=1))
-    half_width = float(stdtrit(n - 1, (1 + confidence) / 2)) * sd / math.sqrt(n)
-    return Mean(n, float(array.mean()), sd, half_width)
+    mean, sd = float(array.mean()), float(array.std(ddof=1))
+    return Mean(n, mean, sd, float(half_widths(sd, n, confidence)))
 
 
+def half_widths(
+    sds: npt.ArrayLike, counts: npt.ArrayLike, confidence: float = CONFIDENCE
+) -> npt.NDArray[np.float64]:
+    """Half the width of the t intervals of means [k] of so many values each with these standard deviations [k].
+
+    NaN where there are fewer than 2 values.
+    """
+    sds, counts = np.asarray(sds, float), np.asarray(counts, float)
+    n = np.where(counts > 1, counts, np.nan)
+    widths: npt.NDArray[np.float64] = stdtrit(n - 1, (1 + confidence) / 2) * sds / np.sqrt(n)
+    return widths
+
+
+@_quiet
 def paired(a: npt.ArrayLike, b: npt.ArrayLike, confidence: float = CONFIDENCE) -> Mean:
     """The mean of b - a over pairs [n] (the same seeds), with its interval; incomplete pairs are left out."""
     return mean_of(np.asarray(b, float) - np.asarray(a, float), confidence)
 
 
+@_quiet
 def p_value(differences: npt.ArrayLike) -> float:
     """Two-sided p of the t test that the mean of paired differences [n] is 0.
 
@@ -67,13 +91,14 @@ def p_value(differences: npt.ArrayLike) -> float:
     array = _known(differences)
     if len(array) < 2:
         return math.nan
-    if np.ptp(array) == 0:
+    if _agree(array):
         return 1.0 if array[0] == 0 else math.nan
     from scipy.stats import ttest_1samp
 
     return float(ttest_1samp(array, 0.0).pvalue)
 
 
+@_quiet
 def equivalence_p(differences: npt.ArrayLike, margin: float) -> float:
     """p of two one-sided t tests (Schuirmann 1987) that the mean difference lies beyond +-margin.
 
@@ -82,7 +107,7 @@ def equivalence_p(differences: npt.ArrayLike, margin: float) -> float:
     array = _known(differences)
     if len(array) < 2:
         return math.nan
-    if np.ptp(array) == 0:
+    if _agree(array):
         return float(abs(array[0]) >= margin)
     from scipy.stats import ttest_1samp
 
@@ -103,9 +128,9 @@ def holm(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return corrected
 
 
-def binomial_error(accuracy: float, images: int) -> float:
-    """Binomial standard error of an accuracy in [0, 1] on so many images: how sure one run can be."""
-    return math.sqrt(accuracy * (1 - accuracy) / images)
+def binomial_error(share: float, cases: int) -> float:
+    """Binomial standard error of a share in [0, 1] of so many cases: how sure one run can be."""
+    return math.sqrt(share * (1 - share) / cases)
 
 
 def seeds_to_decide(difference: Mean, comparisons: int = 1, power: float = 0.8) -> int | None:
@@ -113,10 +138,10 @@ def seeds_to_decide(difference: Mean, comparisons: int = 1, power: float = 0.8) 
 
     `comparisons` is how many are made together, by which the level of 5 % is divided.
 
-    None where there is no telling (n < 2, no difference) or more than MAX_SEEDS would be needed. The observed
-    difference and spread of few seeds are themselves uncertain: about so many.
+    None where there is no telling (n < 2, no difference, no spread) or more than MAX_SEEDS would be needed. The
+    observed difference and spread of few seeds are themselves uncertain: about so many.
     """
-    if difference.n < 2 or difference.mean == 0 or difference.sd == 0:
+    if difference.n < 2 or difference.mean == 0 or difference.exact:
         return None
     from statsmodels.stats.power import TTestPower
 
@@ -131,3 +156,7 @@ def _known(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     array: npt.NDArray[np.float64] = np.asarray(values, float)
     known: npt.NDArray[np.float64] = array[~np.isnan(array)]
     return known
+
+
+def _agree(array: npt.NDArray[np.float64]) -> bool:
+    return bool(np.ptp(array) <= ROUNDING * np.abs(array).max())

@@ -1,155 +1,74 @@
-"""What a study's tables say, as DataFrames, as text for people, and as CSV, Markdown and LaTeX."""
+"""A study's table, an arm a row; and any table as the text of a CSV, Markdown or LaTeX file."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.results import Results
-from analysis.statistics import binomial_error, mean_of
+from analysis.results import Results, measured
+from analysis.statistics import half_widths
 
-# The data set of the published values.
-PUBLISHED_FOR = "mnist"
 # Before what a spreadsheet may take for a formula: the beginning of a text, and what may separate cells.
 # Japanese and Chinese ones know full-width signs too.
 FORMULA = re.compile(r"(?:^\s*|[;|\t\r\n][^\S\t\r\n]*)(?=[=+\-@＝＋－＠])|^(?=[\t\r])")
-# What an arm's row is computed from.
-MEASURED = ("test_accuracy", "best_test_accuracy", "best_epoch", "test_top5", "test_images", "parameters",
-            "training_seconds")  # fmt: skip
+COUNTED = {"n": "finished", "diverged": "diverged", "stopped": "stopped"}
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def arm_table(results: Results, study: str) -> pd.DataFrame:
     """One row per arm of the study, in order.
 
-    Columns: arm; tuned (the hyperparameters that were selected, "" where none were tuned); n (finished
-    seeds), diverged, stopped (early) and pending (counts, pending ones of all candidates); test_accuracy
-    (mean, in percent; NaN where a seed was stopped) and half_width (of its 95 % interval over seeds, in
-    points, NaN where n < 2); test_set_error (the binomial standard
-    error of an accuracy measured on that many images, in points); best_test_accuracy (mean of the best
-    epochs) and best_epoch (their median); top5 (mean, in percent); published (in percent, NaN where the
-    report has none) and published_minus_ours (points); parameters. No durations:
-    the same results give the same table.
+    Columns:
+
+    - arm; tuned: the hyperparameters that were selected, "" where none were tuned
+    - n: finished seeds; diverged, stopped (early) and pending: how many trials, pending ones of all candidates
+    - for each metric `<name>`: its mean over the finished seeds, NaN where a seed was stopped early;
+      `<name>_half_width`: of the mean's 95 % interval, NaN below 2 seeds; and of a metric that counts as its best
+      value `<name>_step`: the median of the steps of that value
+    - case_error: the binomial standard error of the first metric as a share of so many cases, NaN where it is none
+    - published: of the first metric, NaN where there is none; published_minus_ours
+    - `facts.<name>`: the largest over the seeds
+
+    Metrics are in their units, those in % as percentages. No durations: the same results give the same table.
     """
-    record = results.studies[study]
-    rows = []
-    pending = results.pending(study)
-    trials = results.comparable(study)
-    # Arrays by arm: with thousands of arms, pandas would take a minute for as many small DataFrames.
-    measured = {name: trials[name].to_numpy("float64", na_value=math.nan) for name in MEASURED}
-    tuned, status = trials.tuned.to_numpy(object), trials.status.to_numpy(object)
-    places = trials.groupby("arm", sort=False).indices
-    for arm in trials.arm.unique():
-        at = places[arm]
-        of = {name: values[at] for name, values in measured.items()}
-        ended = Counter(status[at])
-        accuracy = mean_of(of["test_accuracy"] * 100)
-        images = _of_known(np.max, of["test_images"])
-        error = binomial_error(accuracy.mean / 100, int(images)) if accuracy.n else math.nan
-        published = record["published"].get(arm, {}).get("test_accuracy", math.nan)
-        rows.append(
-            {
-                "arm": arm,
-                "tuned": tuned[at[0]],
-                "n": ended["finished"],
-                "diverged": ended["diverged"],
-                "stopped": ended["stopped"],
-                "pending": pending[arm],
-                "test_accuracy": accuracy.mean,
-                "half_width": accuracy.half_width,
-                "test_set_error": 100 * error,
-                "best_test_accuracy": _of_known(np.mean, of["best_test_accuracy"]) * 100,
-                "best_epoch": _of_known(np.median, of["best_epoch"]),
-                "top5": _of_known(np.mean, of["test_top5"]) * 100,
-                "published": published,
-                "published_minus_ours": published - accuracy.mean,
-                "parameters": _of_known(np.max, of["parameters"]),
-            }
-        )
-    floats = ("test_set_error", "best_epoch", "published", "published_minus_ours")
-    return pd.DataFrame(rows).astype(dict.fromkeys(floats, "float64") | {"parameters": "Int64"})
+    metrics, trials = results.metrics(study), results.comparable(study)
+    published = results.studies[study]["published"]
+    first = next(iter(metrics.values()))
+    arms = pd.Index(trials.arm.unique(), name="arm")
+    # By columns: with thousands of arms, pandas would take a minute for as many small DataFrames.
+    by_arm = trials.groupby("arm", sort=False)
+    shown = pd.DataFrame({name: measured(trials, name) * metric.scale for name, metric in metrics.items()})
+    seeds = shown.groupby(trials.arm, sort=False)
+    means, spreads, known = seeds.mean(), seeds.std(ddof=1), seeds.count()
+    columns: dict[str, Any] = {"tuned": by_arm.tuned.first()}
+    for name, status in COUNTED.items():
+        columns[name] = (trials.status == status).groupby(trials.arm, sort=False).sum()
+    columns["pending"] = pd.Series(results.pending(study))
+    for name, metric in metrics.items():
+        columns[name] = means[name]
+        columns[f"{name}_half_width"] = half_widths(spreads[name], known[name])
+        if metric.counts == "best":
+            columns[f"{name}_step"] = measured(trials, f"at.{name}").groupby(trials.arm, sort=False).median()
+    facts = by_arm[[name for name in map(str, trials) if name.startswith("facts.")]].max()
+    cases = measured(facts, f"facts.{first.cases}") if first.cases else pd.Series(math.nan, arms)
+    columns["case_error"] = first.scale * _binomial_errors(means[first.name] / first.scale, cases)
+    columns["published"] = pd.Series(
+        [published.get(arm, {}).get(first.name, math.nan) for arm in arms], arms, float
+    )
+    columns["published_minus_ours"] = columns["published"] - means[first.name]
+    return pd.concat([pd.DataFrame(columns, index=arms), facts], axis=1).reset_index()
 
 
-def _of_known(reduce: Callable[[npt.NDArray[np.float64]], Any], values: npt.NDArray[np.float64]) -> float:
-    known = values[~np.isnan(values)]
-    return float(reduce(known)) if len(known) else math.nan
-
-
-def as_shown(table: pd.DataFrame, varies: str) -> pd.DataFrame:
-    """The columns for a terminal, as text: `96.52 ± 0.31`, empty where there is nothing to say."""
-    shown = pd.DataFrame({varies: table.arm})
-    if (table.tuned != "").any():
-        shown["tuned"] = table.tuned
-    shown["top-1 test accuracy, %"] = [
-        with_interval(mean, half_width)
-        for mean, half_width in zip(table.test_accuracy, table.half_width, strict=True)
-    ]
-    shown["n"] = table.n.astype(str)
-    for count in ("diverged", "stopped", "pending"):
-        if table[count].any():
-            shown[count] = table[count].astype(str).replace("0", "")
-    if table.published.notna().any():
-        shown["published, %"] = numbers(table.published, 2)
-    return shown
-
-
-def as_reported(table: pd.DataFrame, differences: pd.DataFrame, varies: str, reference: str) -> pd.DataFrame:
-    """The columns of a report, as text: those of `as_shown`, and the differences from the reference arm.
-
-    `differences` is what `comparison.from_reference` gives.
-    """
-    shown = as_shown(table, varies).drop(columns="published, %", errors="ignore")
-    if (table.best_epoch > 1).any():
-        shown["best epoch's, %"] = numbers(table.best_test_accuracy, 2)
-        shown["best epoch"] = numbers(table.best_epoch, 0)
-    shown["top-5, %"] = numbers(table.top5, 2)
-    if len(table) > 1:
-        shown[f"difference from {reference}"] = [
-            with_interval(mean, half_width, sign=True)
-            for mean, half_width in zip(differences.difference, differences.half_width, strict=True)
-        ]
-        shown["p (Holm)"] = p_values(differences.p_holm)
-        shown["seeds to decide"] = [
-            "" if pd.isna(seeds) else f"{seeds:,.0f}" for seeds in differences.seeds_to_decide
-        ]
-    if table.published.notna().any():
-        shown["published, %"] = numbers(table.published, 2)
-        shown["published − ours"] = signed(table.published_minus_ours)
-    shown["parameters"] = ["" if pd.isna(count) else f"{count:,}" for count in table.parameters]
-    # A column in which there is nothing to say is left out.
-    return shown.loc[:, [name for name in shown if (shown[name] != "").any()]]
-
-
-def notes(table: pd.DataFrame) -> list[str]:
-    """What a reader must know of the numbers."""
-    said = []
-    if (table.n > 1).any():
-        said.append("± is half the 95 % interval of the mean over n seeds (t distribution).")
-    if (table.n == 1).any():
-        error = table.test_set_error[table.n == 1].max()
-        said.append(
-            "One seed has no interval and no p-value: nothing is known of the spread over seeds. The test "
-            f"set alone has a binomial standard error of up to {error:.2f} points."
-        )
-    if table.diverged.any():
-        said.append("Diverged seeds are not part of an arm's mean; such an arm has no difference and no p.")
-    if table.stopped.any():
-        said.append("An arm with a seed stopped early has no mean: what is left is no fair sample of it.")
-    return said
-
-
-def other_data(record: dict[str, Any]) -> list[str]:
-    """A note where a study of published values was run on another data set than theirs."""
-    dataset = record["fixed"].get("dataset", PUBLISHED_FOR)
-    if dataset == PUBLISHED_FOR or not record["published"]:
-        return []
-    return [f"The published values are for {PUBLISHED_FOR}, ours here for {dataset}."]
+def _binomial_errors(shares: pd.Series, cases: pd.Series) -> npt.NDArray[np.float64]:
+    possible = shares.between(0, 1) & (cases > 0)
+    p, n = shares.where(possible).to_numpy(float), cases.where(possible).to_numpy(float)
+    errors: npt.NDArray[np.float64] = np.sqrt(p * (1 - p) / n)
+    return errors
 
 
 def csv(table: pd.DataFrame) -> bytes:
@@ -173,33 +92,6 @@ def latex(shown: pd.DataFrame) -> str:
     style.format(_in_tex, escape="latex").format_index(_in_tex, escape="latex", axis=1)
     text = style.to_latex(hrules=True, column_format="l" + "r" * (shown.shape[1] - 1))
     return "% \\usepackage{booktabs}\n" + text
-
-
-def with_interval(mean: float, half_width: float, sign: bool = False) -> str:
-    """`96.52 ± 0.31`; the mean alone where there is no interval, nothing where there is no mean."""
-    if pd.isna(mean):
-        return ""
-    text = _signed(mean) if sign else f"{mean:.2f}"
-    return text if pd.isna(half_width) else f"{text} ± {half_width:.2f}"
-
-
-def numbers(values: pd.Series, digits: int) -> list[str]:
-    """As text, empty where NaN."""
-    return ["" if pd.isna(value) else f"{value:,.{digits}f}" for value in values]
-
-
-def p_values(values: pd.Series) -> list[str]:
-    """As text, empty where NaN."""
-    return ["" if pd.isna(p) else f"{p:.3f}" if p >= 0.001 else "< 0.001" for p in values]
-
-
-def signed(values: pd.Series) -> list[str]:
-    """With their sign as text, empty where NaN."""
-    return ["" if pd.isna(value) else _signed(value) for value in values]
-
-
-def _signed(value: float) -> str:
-    return f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")
 
 
 def in_markdown(text: object) -> str:

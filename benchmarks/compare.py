@@ -23,6 +23,7 @@ from typing import Any
 import pandas as pd
 from ways import ARMS, CORES, HERE, Way, candidates, first_images, images_in
 
+from study.declare.data import default_folder
 from study.images import data
 
 TUNING_IMAGES = 6_000
@@ -120,7 +121,7 @@ def main() -> None:
     words.add_argument("--float32", action="store_true", help="leave bfloat16 out")
     words.add_argument("--untuned", action="store_true", help="peers with the first settings that come")
     words.add_argument("--seeds", type=int, default=1)
-    words.add_argument("--data", type=Path, default=data.default_folder(), help="folder that has MNIST/raw")
+    words.add_argument("--data", type=Path, default=default_folder(), help="folder that has MNIST/raw")
     words.add_argument("--out", type=Path, default=Path("build/bench"))
     given = words.parse_args()
     repetitions = given.repetitions or (1 if given.quick else 3)

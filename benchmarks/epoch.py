@@ -16,16 +16,19 @@ import time
 import numpy as np
 import torch
 
-from study.images.config import TrialConfig
+from study.images.config import ImageConfig
 from study.images.data import Dataset
+from study.images.declaration import Images
 from study.images.step_graph import StepGraphs
-from study.images.training import Training
+from study.running.trial_run import TrialRun
 
 
-def epoch(training: Training) -> float:
+def epoch(trial: TrialRun) -> float:
     """Seconds of one epoch; `run` returns when the device has ended."""
     started = time.perf_counter()
-    training.run(training.iterations_per_epoch)
+    left = trial.training.per_epoch
+    while left:
+        left -= trial.run(left)
     return time.perf_counter() - started
 
 
@@ -45,17 +48,17 @@ def main() -> None:
     name = torch.cuda.get_device_name() if given.device == "cuda" else "CPU"
     print(f"{name}, torch {torch.__version__}, {given.model}, {given.images:,} images, {given.epochs} epochs")
     for precision in ("float32", "bfloat16"):
-        config = TrialConfig(model=given.model, precision=precision, epochs=given.epochs + 1)
-        ways = {"graphs": Training(config, dataset, given.device)}
-        ways["one by one"] = Training(config, dataset, given.device)
-        ways["one by one"]._graphs = StepGraphs("to compare")
+        config = ImageConfig(model=given.model, precision=precision, epochs=given.epochs + 1)
+        ways = {"graphs": TrialRun(Images, config, dataset, 0, given.device)}
+        ways["one by one"] = TrialRun(Images, config, dataset, 0, given.device)
+        ways["one by one"].training._graphs = StepGraphs("to compare")
         seconds: dict[str, list[float]] = {way: [] for way in ways}
         for counts in [False] + [True] * given.epochs:
-            for way, training in ways.items():
-                took = epoch(training)
+            for way, trial in ways.items():
+                took = epoch(trial)
                 seconds[way] += [took] if counts else []
         for way, of in seconds.items():
-            why = ways[way].eager
+            why = ways[way].training.eager
             note = f"   ({why})" if why and way == "graphs" else ""
             middle = statistics.median(of)
             print(f"{precision:<9} {way:<11} {middle:8.3f} s   {min(of):.3f} to {max(of):.3f}{note}")

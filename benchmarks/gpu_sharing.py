@@ -29,10 +29,11 @@ import torch
 from fused import grouped, vmapped
 from torch import Tensor, nn
 
-from study.images.config import IMAGE_SIZE, TrialConfig
+from study.images.config import SIZES, ImageConfig
 from study.images.models import network
 
 Step = Callable[[], None]
+IMAGE_SIZE, CLASSES = SIZES["mnist"], 10
 LEARNING_RATE = 0.01
 WARM_UP = 3
 
@@ -45,7 +46,7 @@ class Batches:
 
     def __init__(self, images: int, batch: int, trials: int, device: torch.device) -> None:
         self._images = torch.randint(256, (images, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8, device=device)
-        self._labels = torch.randint(10, (images,), device=device)
+        self._labels = torch.randint(CLASSES, (images,), device=device)
         orders = [torch.randperm(images, device=device)[: images // batch * batch] for _ in range(trials)]
         self._orders = torch.stack(orders).view(trials, -1, batch)
         self._position = torch.zeros(1, dtype=torch.int64, device=device)
@@ -99,9 +100,12 @@ def captured(step: Step, stream: torch.cuda.Stream) -> Step:
 def steps_of(way: str, trials: int, given: argparse.Namespace) -> list[Step]:
     """What one process calls in turn: a step for each trial, or one for all."""
     device = torch.device(given.device)
-    config = TrialConfig(model=given.model, width=given.width)
+    config = ImageConfig(model=given.model, width=given.width)
     models = [
-        network(given.model)(config).to(device, memory_format=torch.channels_last) for _ in range(trials)
+        network(given.model)(config, (1, IMAGE_SIZE, IMAGE_SIZE, CLASSES)).to(
+            device, memory_format=torch.channels_last
+        )
+        for _ in range(trials)
     ]
     bfloat16 = given.precision == "bfloat16"
     if way in FUSIONS:

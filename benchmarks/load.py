@@ -5,7 +5,7 @@
     python benchmarks/load.py --of plan status tables verify report tune
 
 Each is a process of its own, `study` as a user starts it; of several runs the fastest counts. `tables` reads
-the storage and computes its table, and `curves` reads every iteration; `tune` is a study with nothing left to
+the storage and computes its table, and `curves` reads every step; `tune` is a study with nothing left to
 train. It needs 0.2 GB of disk for a while.
 """
 
@@ -22,7 +22,7 @@ from pathlib import Path
 # What is heavy is imported in the process that makes a storage: a process counts the memory of the one that
 # started it as its own.
 
-ITERATIONS = 469  # of one epoch of MNIST in batches of 128
+STEPS = 469  # of one epoch of MNIST in batches of 128
 SHAPES = ("10x1000", "1000x10", "10000x1")
 STUDY = """from ray import tune
 from study import Study
@@ -52,16 +52,15 @@ def made(folder: Path, arms: int, seeds: int) -> None:
     plan = make_plan([load_study(folder / "load.py")], seeds, store, Path())
     plan.begin(store)
     random = np.random.default_rng(0)
-    accuracy = np.linspace(0.1, 0.97, ITERATIONS, dtype=np.float32)
+    accuracy = np.linspace(0.1, 0.97, STEPS, dtype=np.float32)
     curve = {
-        "iteration": np.arange(1, ITERATIONS + 1),
-        "epoch": np.ones(ITERATIONS, int),
-        "train_loss": 1 - accuracy,
-        "train_accuracy": accuracy,
+        "step": np.arange(1, STEPS + 1),
+        "train_loss": (1 - accuracy, np.ones(STEPS, bool)),
+        "train_accuracy": (accuracy, np.ones(STEPS, bool)),
     }
     for key, trial in plan.trials.items():
-        result = made_result(trial.config.seed, round(random.uniform(0.9, 0.99), 4), ITERATIONS)
-        store.commit(key, curve, {**result, "config": trial.config.model_dump()})
+        result = made_result(trial.seed, round(random.uniform(0.9, 0.99), 4), STEPS)
+        store.commit(key, curve, {**result, "config": trial.config.model_dump(), "data": trial.data})
 
 
 def measured(command: list[str]) -> tuple[float, float]:

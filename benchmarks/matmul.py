@@ -17,16 +17,17 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from study.images.config import IMAGE_SIZE, TrialConfig
+from study.images.config import SIZES, ImageConfig
 from study.images.models import network
 
+IMAGE_SIZE, CLASSES = SIZES["mnist"], 10
 Size = tuple[int, int, int]  # rows, inner, columns
 
 
 def flops(width: int, images: int, tested: int) -> int:
     """Floating-point operations of one epoch on so many images and one evaluation on the test images."""
     with torch.device("meta"):
-        model = network("cnn")(TrialConfig(width=width))
+        model = network("cnn")(ImageConfig(width=width), (1, IMAGE_SIZE, IMAGE_SIZE, CLASSES))
         batch, labels = torch.zeros(2, 1, IMAGE_SIZE, IMAGE_SIZE), torch.zeros(2, dtype=torch.int64)
         with FlopCounterMode(display=False) as training:
             nn.functional.cross_entropy(model(batch), labels).backward()
@@ -41,7 +42,7 @@ def sizes(width: int, batch: int) -> list[Size]:
     Convolutions as products over 3x3 patches. The images themselves need no gradient.
     """
     rows = batch * IMAGE_SIZE**2
-    first, *others = (rows, 9, width), (rows // 4, 9 * width, 2 * width), (batch, 2 * width * 49, 10)
+    first, *others = (rows, 9, width), (rows // 4, 9 * width, 2 * width), (batch, 2 * width * 49, CLASSES)
     outputs = [first, *others]
     weights = [(inner, rows, columns) for rows, inner, columns in outputs]
     inputs = [(rows, columns, inner) for rows, inner, columns in others]
@@ -80,7 +81,7 @@ def main() -> None:
     words.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     given = words.parse_args()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    step = [size for width in given.widths for size in sizes(width, TrialConfig().batch_size)]
+    step = [size for width in given.widths for size in sizes(width, ImageConfig().batch_size)]
     rates = {
         str(dtype)[6:]: {
             "square": rate([(2048, 2048, 2048)], dtype, given.seconds),

@@ -21,6 +21,7 @@ from pathlib import Path
 from processes import run
 from ways import CORES, ENVIRONMENT, HERE, first_images
 
+from study.declare.data import default_folder
 from study.images import data
 from study.store.trial_store import TrialStore, keys_of
 
@@ -34,7 +35,7 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--images", type=int, default=2_000, help="the first of the training set")
     words.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
-    words.add_argument("--data", type=Path, default=data.default_folder(), help="folder that has MNIST/raw")
+    words.add_argument("--data", type=Path, default=default_folder(), help="folder that has MNIST/raw")
     given = words.parse_args()
     data.fingerprint("mnist", given.data)  # downloads what is missing
     with tempfile.TemporaryDirectory() as temporary:
@@ -79,7 +80,9 @@ def main() -> None:
     shared = sum(map(core_seconds, keys)) / training
     ratio = of_loop.seconds / of_study.seconds
     accuracies = {
-        "study": [results[key]["metrics"][-1]["test_accuracy"] for key in keys if results[key]["metrics"]],
+        "study": [
+            of["metrics"]["test_accuracy"] for of in map(results.get, keys) if of["status"] == "finished"
+        ],
         "loop": [of["accuracy"] for of in loop],
     }
     print(f"{given.images:,} images, {CORES} cores; study in {given.precision}, the loop in float32")

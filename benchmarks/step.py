@@ -1,6 +1,6 @@
 """How fast is a training step of the baseline CNN, against the plain way to write it?
 
-Plain: torchvision's DataLoader with ToTensor, ReLU then pool, contiguous tensors, float32. Ours: Training,
+Plain: torchvision's DataLoader with ToTensor, ReLU then pool, contiguous tensors, float32. Ours: TrialRun,
 in float32 and bfloat16. All take turns in one process with the same threads, since machines drift; what
 counts are the ratios. Images are random: speed does not depend on them.
 
@@ -23,10 +23,11 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 from torchvision.models import get_model
 
-from study.images.config import TrialConfig
+from study.images.config import ImageConfig
 from study.images.data import Dataset
-from study.images.training import Training
+from study.images.declaration import Images
 from study.running import allocator
+from study.running.trial_run import TrialRun
 
 BATCH = 128
 ROUNDS = 5
@@ -115,13 +116,13 @@ def main() -> None:
     labels = generator.integers(0, 10, 6000)
     dataset = Dataset("random", images, labels, images[:10], labels[:10])
 
-    config = TrialConfig(model=given.model, width=given.width, epochs=10**6)
+    config = ImageConfig(model=given.model, width=given.width, epochs=10**6)
     kinds: dict[str, Callable[[], object]] = {
         "plain float32": plain(dataset, usual(given.model, given.width))
     }
     for precision in ("float32", "bfloat16"):
-        training = Training(config.model_copy(update={"precision": precision}), dataset)
-        kinds[f"study {precision}"] = lambda training=training: training.run(1)
+        trial = TrialRun(Images, config.model_copy(update={"precision": precision}), dataset, 0)
+        kinds[f"study {precision}"] = lambda trial=trial: trial.run(1)
     seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
     for kind, step in kinds.items():
         step()  # the first builds what later ones reuse

@@ -22,10 +22,11 @@ import time
 import numpy as np
 import torch
 
-from study.images.config import TrialConfig
+from study.images.config import ImageConfig
 from study.images.data import Dataset
-from study.images.training import Training
+from study.images.declaration import Images
 from study.running import allocator
+from study.running.trial_run import TrialRun
 
 CORES = len(os.sched_getaffinity(0))
 WIDTHS = (12, 25, 50, 100)
@@ -41,15 +42,15 @@ def inside(width: int, threads: int, model: str, precision: str, seconds: float)
     images = generator.integers(0, 256, (6000, 1, 28, 28), np.uint8)
     labels = generator.integers(0, 10, 6000)
     fields = {"model": model, "width": width, "precision": precision, "epochs": 10**6}
-    config = TrialConfig.model_validate(fields)
-    training = Training(config, Dataset("random", images, labels, images[:10], labels[:10]))
-    training.run(3)
+    config = ImageConfig.model_validate(fields)
+    run = TrialRun(Images, config, Dataset("random", images, labels, images[:10], labels[:10]), 0)
+    run.run(3)
     print("ready", flush=True)
     for _ in sys.stdin:
-        started, before = time.perf_counter(), training.images
+        started, before = time.perf_counter(), run.training.counted(run.step)
         while (passed := time.perf_counter() - started) < seconds:
-            training.run(2)
-        print((training.images - before) / passed, flush=True)
+            run.run(2)
+        print((run.training.counted(run.step) - before) / passed, flush=True)
 
 
 def one_thread_each(seconds: list[float], slots: int) -> float:

@@ -45,7 +45,7 @@ class Way:
             return of, [
                 {
                     "width": result["config"]["width"],
-                    "accuracy": result["metrics"][-1]["test_accuracy"],
+                    "accuracy": result["metrics"]["test_accuracy"],
                     "seconds": result["provenance"]["training_seconds"],
                     "threads": result["provenance"]["threads"],
                 }

@@ -6,7 +6,7 @@ published accuracies were met (docs/recipe.md): 3x3 kernels with padding 1, lear
 momentum, pixels scaled to [0, 1] and not standardised, PyTorch's default initialisation.
 """
 
-from study import Study, about_published, saturated
+from study import Study, about_published, levels_off
 
 STUDY = Study(
     title="Simple Convolutional Neural Network",
@@ -15,6 +15,6 @@ STUDY = Study(
     published={"baseline": 97.220},
     claims=[
         about_published("Validation accuracy on the test set is 97.220%."),
-        saturated("Accuracy saturates after 1 epoch on the simple MNIST dataset."),
+        levels_off("train_accuracy", "Accuracy saturates after 1 epoch on the simple MNIST dataset."),
     ],
 )

@@ -5,20 +5,23 @@ The report names 2048, and 128 is its baseline; 32 and 512 are inferred, as the 
 
 from ray import tune
 
-from study import Study, below, higher_at_same_iteration, less_stable
+from study import Study, above, below, rougher
 
 STUDY = Study(
     title="Batch Size",
     figure=3,
     scientific={"batch_size": tune.grid_search([32, 128, 512, 2048])},
     claims=[
-        higher_at_same_iteration(
-            "A batch size of 2048 has a higher accuracy per iteration.", 2048, 32, 128, 512, iterations=30
+        above(
+            "train_accuracy", "A batch size of 2048 has a higher accuracy per iteration.",
+            2048, 32, 128, 512, first=30,
         ),
         below(
             "test_accuracy", "By the end of 1 epoch, the accuracy of smaller batch sizes far exceeds it.",
             2048, 32, 128, 512, margin=5.0,
         ),
-        less_stable("Too small a batch size gives more unstable training.", 32, 128, 512, 2048),
+        rougher(
+            "train_accuracy", "Too small a batch size gives more unstable training.", 32, 128, 512, 2048
+        ),
     ],
 )  # fmt: skip

@@ -14,7 +14,7 @@ STUDY = Study(
     scientific={"conv_layers": tune.grid_search([1, 2, 3])},
     published={1: 93.820, 2: 96.560, 3: 97.560},
     claims=[
-        decreasing("train_accuracy", "More convolutions result in slower learning initially.", iterations=50),
+        decreasing("train_accuracy", "More convolutions result in slower learning initially.", first=50),
         increasing("test_accuracy", "With more convolutions the accuracy is higher."),
         about_published("Test accuracies are 93.820, 96.560 and 97.560."),
     ],

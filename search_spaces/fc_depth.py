@@ -19,7 +19,7 @@ STUDY = Study(
         equivalent("train_accuracy", "They present a similar pattern of training accuracy.", margin=2.0),
         equivalent(
             "train_accuracy", "They present a similar pattern of training speed.",
-            margin=2.0, iterations=100,
+            margin=2.0, first=100,
         ),
         about_published("Test accuracies are 97.280, 97.090 and 96.440."),
     ],

@@ -5,7 +5,7 @@ The report gives four accuracies; that they belong to 0.001, 0.01, 0.1 and 1.0 i
 
 from ray import tune
 
-from study import Study, about_published, collapsed, decreasing
+from study import Study, about_published, decreasing, happens
 
 STUDY = Study(
     title="L2 Regularization",
@@ -16,6 +16,6 @@ STUDY = Study(
         decreasing("test_accuracy", "Higher weight decay results in lower accuracy on the test set."),
         decreasing("train_accuracy", "Higher weight decay results in lower accuracy on the training set."),
         about_published("Test accuracies are 96.670, 95.380, 90.570 and 11.350."),
-        collapsed("The largest factor leaves 11.350, the share of one class.", 1.0),
+        happens("one_class", "The largest factor leaves 11.350, the share of one class.", 1.0),
     ],
 )

@@ -6,16 +6,17 @@ keeps the network from learning.
 
 from ray import tune
 
-from study import Study, above, higher_at_same_iteration
+from study import Study, above
 
 STUDY = Study(
     title="Momentum",
     figure=4,
     scientific={"momentum": tune.grid_search([0.0, 0.5, 0.9, 0.99])},
     claims=[
-        higher_at_same_iteration(
+        above(
+            "train_accuracy",
             "A momentum of 0.9 lets training progress faster in the initial iterations.",
-            0.9, 0.0, 0.5, iterations=100,
+            0.9, 0.0, 0.5, first=100,
         ),
         above(
             "train_accuracy", "Too high a momentum prevents training from progressing smoothly.", 0.9, 0.99

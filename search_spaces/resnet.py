@@ -6,7 +6,7 @@ is its baseline. The networks are torchvision's, with a first convolution of 1 c
 
 from ray import tune
 
-from study import Study, about_published, higher_at_same_iteration
+from study import Study, about_published, above
 
 STUDY = Study(
     title="State of the Art: ResNet",
@@ -15,9 +15,9 @@ STUDY = Study(
     published={"resnet18": 97.870, "resnet34": 96.810, "resnet50": 97.950, "resnet101": 97.630},
     claims=[
         about_published("Test accuracies are 97.870, 96.810, 97.950 and 97.630."),
-        higher_at_same_iteration(
-            "ResNet-101 achieves faster training than ResNet-50 initially.",
-            "resnet101", "resnet50", iterations=100,
+        above(
+            "train_accuracy", "ResNet-101 achieves faster training than ResNet-50 initially.",
+            "resnet101", "resnet50", first=100,
         ),
     ],
 )  # fmt: skip

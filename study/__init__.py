@@ -1,46 +1,56 @@
-"""study: controlled hyperparameter studies of PyTorch trainings on Ray Tune.
+"""study: controlled studies of trainings on Ray Tune.
 
-A study file declares a Study; its arms and seeds become TrialConfigs; those that the store lacks are
-trained by Ray Tune; analysis makes tables and figures of the store's plain files.
+A study file declares a Study of a training: its arms, what was published and what is claimed. Arms times seeds are
+trials; those that the store lacks are trained, by Ray Tune or in this process; analysis makes tables, figures and
+verdicts of the store's plain files. What each module is for, from the bottom up:
 
     errors                   StudyError, "did you mean"
     terminal                 text that can't steer a terminal
     provenance               versions, hardware and commit of a result
     time_limit               a limit for code that is not ours
     seeds                    where a trial's randomness comes from
+    process                  a process whose output is read as it comes
+    meaning                  what Python source means, without comments and formatting
+    own_code                 a user's own code: found, hashed, sent to workers
+
+    training                 the contract: Training, Config, Metric, Cost
+    functions                a function as a training
+    commands                 a command line as a training
 
     declare.study            Study: arms, published values, claims
+    declare.trainings        what a study may train
     declare.claims           a report's sentences as data
     declare.domains          points drawn from Tune's domains
+    declare.data             what trials are trained on
     declare.loading          study files by path or name
     declare.listing          the studies that can be given by name
-    declare.own_code         a user's own networks and data sets
 
     store.trial_store        results and checkpoints by key
     store.records            what the JSON files must say
+    store.fields             what their fields may hold
     store.curve_file         curves as Parquet
+    store.parquet_foot       what such a file says of its size
     store.checkpoint_file    a training's state, read within bounds
+    store.format1            records of study 0.1
+    store.format1_state      checkpoints of study 0.1
     store.files              files that are whole or absent, anywhere
     store.local_files        the same on this machine, links not followed
     store.tensorboard        event files of finished trials
 
+    images.declaration       the report's training of networks on images
+    images.config            its hyperparameters
+    images.metrics           what it measures
+    images.data              data sets as uint8 arrays
+    images.download          their files, checked by SHA-256
+    images.models            CNN, ResNets, a user's own
+    images.convolution       convolutions of very small images
+    images.optimization      optimizers and losses
+    images.training          its steps
+    images.step_graph        steps as CUDA graphs
+    images.cost              parameters and FLOPs, mostly without torch
+
     key                      what makes two trials the same
     plan                     which trials are to be trained
-
-    running.runner           a plan through Ray Tune
-    running.trainable        Ray Tune's view of a trial
-    running.tune_callback    what Tune says of the trials
-    running.progress         what the terminal shows meanwhile
-    running.prepare          data and costs before a run
-    running.resources        CPUs and the share of a GPU of a trial
-    running.probe            that share, measured
-    running.outcome          what a trial that ended leaves
-    running.node_check       can all nodes use the storage?
-    running.ray_session      Ray for the time of a run
-    running.own_ray          a run's Ray, closed to other users
-    running.scratch          a run's temporary folder
-    running.stop_signals     Ctrl-C, SIGTERM, SIGHUP
-    running.allocator        freed memory that a process keeps
 
     cluster.jobs             submitted studies
     cluster.payload          what travels with a job
@@ -52,18 +62,32 @@ trained by Ray Tune; analysis makes tables and figures of the store's plain file
     cluster.cluster_file     what a file for `ray up` lets in
     cluster.start_command    how its commands start Ray
 
-    images.config            TrialConfig: hyperparameters
-    images.data              data sets as uint8 arrays
-    images.download          their files, checked by SHA-256
-    images.models            CNN, ResNets, a user's own
-    images.convolution       convolutions of very small images
-    images.optimization      optimizers and losses
-    images.training          one trial, resumable, no Ray
-    images.step_graph        steps as CUDA graphs
-    images.cost              parameters and FLOPs, mostly without torch
+    running.options          how to run, as opposed to what
+    running.history          what a trial measured
+    running.trial_run        a trial from its first step to its metrics
+    running.attempt          a trial taken, trained, saved and committed
+    running.outcome          what a trial that ended leaves
+    running.prepare          data and costs before a run
+    running.resources        CPUs and the share of a GPU of a trial
+    running.probe            that share, measured
+    running.runner           a plan through Ray Tune
+    running.in_process       the same without Ray
+    running.trainable        Ray Tune's view of a trial
+    running.tune_callback    what Tune says of the trials
+    running.progress         what the terminal shows meanwhile
+    running.node_check       can all nodes use the storage?
+    running.ray_session      Ray for the time of a run
+    running.own_ray          a run's Ray, closed to other users
+    running.scratch          a run's temporary folder
+    running.stop_signals     Ctrl-C, SIGTERM, SIGHUP
+    running.allocator        freed memory that a process keeps
 
+    check                    does a training keep its promises?
+    check_process            what it runs in new processes
+    new                      a study file to begin with
     api                      run() for notebooks and scripts
     cli.app                  list, plan, tune
+    cli.own                  new, check
     cli.results              status, report, verify, compare
     cli.cluster              submit, logs, stop, cluster-token, cluster-check
     cli.options              options with their help
@@ -75,56 +99,65 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from study.commands import command
 from study.declare.claims import (
     Claim,
     about_published,
     above,
     below,
-    collapsed,
     decreasing,
     drops,
     equivalent,
-    higher_at_same_iteration,
+    happens,
     increasing,
-    less_stable,
-    saturated,
-    slower_at_first,
+    levels_off,
+    rougher,
 )
 from study.declare.loading import load
 from study.declare.study import Arm, Study
 from study.errors import StudyError
-from study.images.config import TrialConfig
+from study.functions import function
+from study.seeds import generator, order
+from study.training import Config, Cost, Metric, Training, added, higher, lower
 
 if TYPE_CHECKING:
     from study.api import run
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Arm",
     "Claim",
+    "Config",
+    "Cost",
+    "Metric",
     "Study",
     "StudyError",
-    "TrialConfig",
+    "Training",
     "about_published",
     "above",
+    "added",
     "below",
-    "collapsed",
+    "command",
     "decreasing",
     "drops",
     "equivalent",
-    "higher_at_same_iteration",
+    "function",
+    "generator",
+    "happens",
+    "higher",
     "increasing",
-    "less_stable",
+    "levels_off",
     "load",
+    "lower",
+    "order",
+    "rougher",
     "run",
-    "saturated",
-    "slower_at_first",
 ]
 
 
 def __getattr__(name: str) -> object:
-    # run() brings Ray, torch and pandas; a study file, which imports this module, needs none of them.
+    # run() brings Ray and pandas; a study file, which imports this module, needs neither.
     if name == "run":
         from study.api import run
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from upath import UPath
 
+from study.declare.data import default_folder
 from study.declare.loading import load
 from study.declare.study import Study
 from study.errors import StudyError
-from study.images import data
 from study.plan import Plan, make_plan
-from study.running.runner import Options, Outcome
-from study.running.runner import run as run_plan
+from study.running.options import Options
+from study.running.runner import Outcome
 from study.store.files import RefusedFile
 from study.store.records import Damaged
 from study.store.trial_store import TrialStore, keys_of, open_store
@@ -43,12 +44,10 @@ class Artifacts:
     problems: list[str]
 
 
-def tune(plan: Plan, store: TrialStore, data_folder: Path, options: Options, console: Console) -> Outcome:
+def tune(plan: Plan, store: TrialStore, options: Options, console: Console) -> Outcome:
     """Train what is pending, or was stored and is damaged. Starts Ray only where there is work."""
-    if options.scheduler is not None and len(plan.records) > 1:
-        raise StudyError(
-            f"--scheduler {options.scheduler} compares all trials with each other: give one study at a time"
-        )
+    if options.scheduler is not None:
+        _check_schedulable(plan, options.scheduler)
     if store.root.protocol == "memory":
         raise StudyError(f"storage {store.root} is this process's memory, which trials can't write to.")
     store.check_writable()
@@ -61,16 +60,43 @@ def tune(plan: Plan, store: TrialStore, data_folder: Path, options: Options, con
     for key, damage in plan.damaged.items():
         console.print(styled(f"{plan.trials[key].name}: is trained again: {damage}", style="yellow"))
     console.print(_counted(plan), highlight=False)
+    if anew := sorted(
+        {trial.training for trial in plan.pending if not plan.trainings[trial.training].continues}
+    ):
+        console.print(
+            f"{', '.join(anew)} can't be continued: a trial that is killed starts anew.", highlight=False
+        )
     if not plan.pending:
         plan.begin(store)
         outcome = Outcome()
     else:
         on_finished = events.write if events else lambda key: None
-        outcome = run_plan(plan, store, data_folder, options, console, on_finished)
+        from study.running import in_process, runner
+
+        run_plan = in_process.run if options.in_process else runner.run
+        outcome = run_plan(plan, store, options, console, on_finished)
     if events:
         for key in plan.stored:
             events.write(key)
     return outcome
+
+
+def _check_schedulable(plan: Plan, scheduler: str) -> None:
+    """Raises StudyError where a scheduler would not know what to compare, or would look at what is reported."""
+    if len(plan.records) > 1:
+        raise StudyError(
+            f"--scheduler {scheduler} compares all trials with each other: give one study at a time"
+        )
+    record = plan.records[0]
+    if record["watched"] == record["metrics"][0]["name"]:
+        raise StudyError(
+            f"--scheduler {scheduler} would stop trials by {record['watched']}, which is what the study reports.",
+            "Name another metric in the study: watched='...'.",
+        )
+    if not record["continues"]:
+        raise StudyError(
+            f"--scheduler {scheduler}: the steps of {record['training']} can't be counted beforehand"
+        )
 
 
 def artifacts(store: TrialStore, name: str) -> Artifacts | None:
@@ -147,37 +173,40 @@ def run(
     seeds: int = DEFAULT_SEEDS,
     storage: str | Path | None = None,
     data_dir: str | Path | None = None,
-    options: Options | None = None,
+    overrides: Mapping[str, Any] | None = None,
     fresh: bool = False,
     progress: bool = True,
-    **overrides: Any,
+    **options: Any,
 ) -> pd.DataFrame:
     """Run studies and return their results: one row per study, arm and seed.
 
-    A study is a Study, a file or a name; `overrides` are hyperparameters that hold for all arms, such as
-    `dataset="digits"` or `epochs=5`. Trials that the storage has are not trained again. Columns: study,
-    arm, seed, key, status and the metrics of `analysis.results.TRIAL_COLUMNS`.
+    studies: each a Study, a file or a name.
+    overrides: hyperparameters that hold for all arms, such as {"lr": 0.05}.
+    options: as in `study.running.options.Options`: max_concurrent=2, in_process=True, ...
+
+    Trials that the storage has are not trained again. Columns: study, arm, seed, key, status, a column for each
+    metric, and the others of `analysis.results`.
 
     Raises StudyError for a request that can't be met, and RuntimeError where trials failed; those that
     finished are in the storage.
+
+    Example: `study.run(STUDY, seeds=5, overrides={"lr": 0.05}, in_process=True)`
     """
     import pandas as pd
 
     from analysis import results
 
-    loaded = [of if isinstance(of, Study) else load(of) for of in studies]
-    named = [of if of.name else of.called(slug(of.title)) for of in loaded]
+    how = Options(**options)
+    loaded = [given if isinstance(given, Study) else load(given) for given in studies]
+    named = [one if one.name else one.called(slug(one.title)) for one in loaded]
     store = open_store(storage)
-    folder = data.default_folder() if data_dir is None else Path(data_dir)
-    options = options or Options()
-    plan = make_plan(
-        named, seeds, store, folder, overrides, fresh, keep_stopped=options.scheduler is not None
-    )
-    outcome = tune(plan, store, folder, options, Console(stderr=True, quiet=not progress))
+    folder = default_folder() if data_dir is None else Path(data_dir)
+    plan = make_plan(named, seeds, store, folder, overrides, fresh, keep_stopped=how.scheduler is not None)
+    outcome = tune(plan, store, how, Console(stderr=True, quiet=not progress))
     if outcome.interrupted:
         raise KeyboardInterrupt
     if outcome.failed:
         lines = [f"{trial.name}: {reason} ({where})" for trial, reason, where in outcome.failed.values()]
         raise RuntimeError("\n".join(["Some trials failed:", *lines]))
-    found = results.load(store, [of.name for of in named])
-    return pd.concat([found.of(of.name).assign(study=of.name) for of in named], ignore_index=True)
+    found = results.load(store, [one.name for one in named])
+    return pd.concat([found.of(one.name).assign(study=one.name) for one in named], ignore_index=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from typing import Literal, get_args, get_origin
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class StudyError(Exception):
@@ -32,6 +34,17 @@ def last_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
+def validated(model: type[Model], fields: Mapping[str, Any]) -> Model:
+    """The model with these fields, the others at their defaults.
+
+    Raises StudyError with every mistake at once, each with field, value, what is allowed and the nearest name.
+    """
+    try:
+        return model.model_validate(dict(fields))
+    except ValidationError as error:
+        raise StudyError(*mistakes_in(error, model)) from None
+
+
 def _choices(model: type[BaseModel]) -> dict[str, tuple[str, ...]]:
     """The words that each field of a few allowed words may have; a union's come from its Literal."""
     found = {}
@@ -39,12 +52,15 @@ def _choices(model: type[BaseModel]) -> dict[str, tuple[str, ...]]:
         kinds = [field.annotation, *get_args(field.annotation)]
         words = [get_args(kind) for kind in kinds if get_origin(kind) is Literal]
         if words:
-            found[name] = words[0]
+            found[name] = tuple(map(str, words[0]))
     return found
 
 
 def mistakes_in(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """One line per field that is wrong, in the words of a user rather than pydantic's."""
+    """One line per field that is wrong, in the words of a user rather than pydantic's.
+
+    A field of a few allowed words may say in `json_schema_extra={"or": ...}` what else it takes.
+    """
     lines: dict[str, str] = {}
     for item in error.errors():
         if not item["loc"]:  # from a validator of the whole, which wrote its own lines
@@ -56,9 +72,10 @@ def mistakes_in(error: ValidationError, model: type[BaseModel]) -> list[str]:
         elif item["type"] == "missing":
             lines[field] = f"{field}: is required"
         elif field in (choices := _choices(model)):
-            plugin = " or 'package.module:function'" if field in ("dataset", "model") else ""
+            extra = model.model_fields[field].json_schema_extra
+            other = f" or {extra['or']}" if isinstance(extra, dict) and "or" in extra else ""
             near = did_you_mean(value, choices[field]) if isinstance(value, str) else ""
-            lines[field] = f"{field} = {value!r}: allowed are {', '.join(choices[field])}{plugin}{near}"
+            lines[field] = f"{field} = {value!r}: allowed are {', '.join(choices[field])}{other}{near}"
         else:
             path = ".".join(map(str, item["loc"]))
             said = item["msg"].removeprefix("Input ").removeprefix("Value error, ")

@@ -3,54 +3,82 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from study import own_code
+from study.declare.data import SharedData
 from study.declare.study import Study
 from study.errors import StudyError
-from study.images import data
-from study.images.config import TrialConfig
-from study.key import trial_key
+from study.key import former_keys, trial_keys
 from study.provenance import versions
 from study.store.records import MOST_NAME_BYTES, STUDY, STUDY_NAME, Damaged, decoded, encoded
-from study.store.trial_store import TrialStore, keys_of
+from study.store.trial_store import States, TrialStore, keys_of
+from study.training import Training
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One distinct training, and the first study and arm that ask for it."""
+    """One distinct training, and the first study and arm that ask for it.
+
+    `training` is its name, `data` the fingerprint of what it is trained on, `watched` the metric that is followed.
+    """
 
     key: str
-    config: TrialConfig
+    training: str
+    config: Any
+    seed: int
+    data: str
     study: str
     arm: str
+    watched: str
 
     @property
     def name(self) -> str:
-        """How a person tells trials apart: `network_width width=25 seed 1` in short."""
-        return f"{self.study} {self.arm} seed {self.config.seed}"
+        """How a person tells trials apart: `network_width 25 seed 1`."""
+        return f"{self.study} {self.arm} seed {self.seed}"
+
+    def travelling(self) -> Trial:
+        """The same with its config as plain data, which needs no class of the user's where it arrives."""
+        return replace(self, config=self.config.model_dump())
+
+    def arrived(self, kind: type[Training]) -> Trial:
+        """The other way round."""
+        return replace(self, config=kind.Config.model_validate(self.config))
 
 
 @dataclass(frozen=True)
 class Plan:
     """What one `study tune` is about: studies as they will be recorded, and their distinct trials.
 
-    By keys: `stored` are finished; `stopped` were stopped early and stay so; `interrupted` are continued, of
-    which `resumed` were stopped early; `littered` are finished and something was left beside them; `damaged`
-    were finished and can't be read any more, with the reason.
+    `trainings` are the trainings by name. By keys: `stored` are finished; `stopped` were stopped early and stay so;
+    `interrupted` are continued, of which `resumed` were stopped early; `littered` are finished and something was left
+    beside them; `damaged` were finished and can't be read any more, with the reason.
     """
 
     records: list[dict[str, Any]]
     trials: dict[str, Trial]
     stored: set[str]
+    trainings: dict[str, type[Training]]
+    data: SharedData
     interrupted: set[str] = field(default_factory=set)
     stopped: set[str] = field(default_factory=set)
     resumed: set[str] = field(default_factory=set)
     littered: set[str] = field(default_factory=set)
     damaged: dict[str, str] = field(default_factory=dict)
     fresh: bool = False
+
+    def own_code(self) -> list[str | type[Training]]:
+        """The user's own code that the trials run: trainings, and what their configs name."""
+        configs = {(trial.training, id(trial.config)): trial.config for trial in self.trials.values()}
+        named = [
+            name
+            for (training, _), config in configs.items()
+            for name in self.trainings[training].plugins(config)
+        ]
+        return [*filter(own_code.is_own, self.trainings.values()), *sorted(set(named))]
 
     @property
     def pending(self) -> list[Trial]:
@@ -69,6 +97,10 @@ class Plan:
         for key in self.resumed:
             store.forget_stopped(key)
 
+    def whole(self) -> Plan:
+        """The same as if nothing were stored."""
+        return replace(self, stored=set(), stopped=set())
+
     def checked(self, store: TrialStore) -> Plan:
         """The same after reading all stored trials: those that can't be read are to be trained again."""
         damaged = store.damaged(self.stored)
@@ -85,11 +117,11 @@ def make_plan(
     seeds: int,
     store: TrialStore,
     data_folder: Path | None,
-    overrides: dict[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
     fresh: bool = False,
     keep_stopped: bool = False,
 ) -> Plan:
-    """All studies together; a config that several share is one trial.
+    """All studies together; a training, config and seed that several share is one trial.
 
     `fresh` ignores what is stored; `keep_stopped` leaves trials alone that a scheduler stopped early, which
     are continued otherwise. Without a `data_folder` (the data are elsewhere) keys are not those of a store.
@@ -98,6 +130,69 @@ def make_plan(
     """
     if seeds < 1:
         raise StudyError(f"seeds = {seeds}: at least 1 is needed")
+    trainings = _trainings(studies)
+    states = States(set(), set(), set(), set()) if fresh else store.states()
+    data = SharedData(data_folder)
+    records: list[dict[str, Any]] = []
+    trials: dict[str, Trial] = {}
+    mistakes: list[str] = []
+    for study in studies:
+        kind, arms = study.kind, []
+        for arm in study.expand():
+            candidates = []
+            for candidate in arm.candidates:
+                try:
+                    config = study.config(arm, candidate, overrides or {}, seeds)
+                    fingerprint = data.fingerprint(kind, config)
+                except StudyError as error:
+                    mistakes += error.mistakes
+                    continue
+                keys = trial_keys(kind, config, range(seeds), fingerprint)
+                for former in former_keys(kind, config, range(seeds), fingerprint):
+                    keys = [old if old in states else new for new, old in zip(keys, former, strict=True)]
+                for seed, key in enumerate(keys):
+                    made = Trial(
+                        key, kind.called(), config, seed, fingerprint, study.name, arm.label, study.watched
+                    )
+                    trials.setdefault(key, made)
+                candidates.append({"overrides": dict(candidate), "keys": keys})
+            arms.append({"label": arm.label, "overrides": dict(arm.overrides), "candidates": candidates})
+        if not mistakes:  # a record says what holds, such as the data
+            records.append(_record(study, seeds, arms, overrides or {}))
+    mistakes = mistakes or [*filter(None, map(_unreadable, records))]
+    if mistakes:
+        raise StudyError(*dict.fromkeys(mistakes))
+    resumed = set() if keep_stopped else states.stopped & trials.keys()
+    return Plan(
+        records,
+        trials,
+        stored=states.finished & trials.keys(),
+        trainings=trainings,
+        data=data,
+        stopped=states.stopped & trials.keys() if keep_stopped else set(),
+        interrupted=states.interrupted & trials.keys() | resumed,
+        resumed=resumed,
+        littered=states.littered & trials.keys(),
+        fresh=fresh,
+    )
+
+
+def check_fit(plan: Plan) -> None:
+    """Raises StudyError, naming everything in the configs of pending trials that can't be trained on their data."""
+    folder = plan.data.folder or Path()
+    # Trials of an arm share their config, which may not be hashable.
+    configs = {(trial.study, trial.training, id(trial.config)): trial.config for trial in plan.pending}
+    mistakes = {
+        f"{study}: {mistake}": None
+        for (study, training, _), config in configs.items()
+        for mistake in plan.trainings[training].misfits(config, folder)
+    }
+    if mistakes:
+        raise StudyError(*mistakes)
+
+
+def _trainings(studies: Sequence[Study]) -> dict[str, type[Training]]:
+    """The trainings of all studies by name. Raises StudyError for studies that can't be planned together."""
     if not studies:
         raise StudyError("Give at least one study.")
     names = [study.name for study in studies]
@@ -108,46 +203,18 @@ def make_plan(
             )
     for name in {name for name in names if names.count(name) > 1}:
         raise StudyError(f"Two studies are called {name!r}; the name is the file's name, so rename one.")
-
-    records: list[dict[str, Any]] = []
-    trials: dict[str, Trial] = {}
-    mistakes: list[str] = []
-    fingerprints: dict[str, str] = {}
+    trainings: dict[str, type[Training]] = {}
     for study in studies:
-        arms = []
-        for arm in study.expand():
-            candidates = []
-            for candidate in arm.candidates:
-                try:
-                    configs = study.configs(arm, seeds, candidate, **(overrides or {}))
-                except StudyError as error:
-                    mistakes += error.mistakes
-                    continue
-                name = configs[0].dataset
-                if name not in fingerprints:
-                    fingerprints[name] = data.fingerprint(name, data_folder) if data_folder else name
-                keys = [trial_key(config, fingerprints[name]) for config in configs]
-                for key, config in zip(keys, configs, strict=True):
-                    trials.setdefault(key, Trial(key, config, study.name, arm.label))
-                candidates.append({"overrides": dict(candidate), "keys": keys})
-            arms.append({"label": arm.label, "overrides": dict(arm.overrides), "candidates": candidates})
-        records.append(_record(study, seeds, arms, overrides or {}))
-    mistakes = mistakes or [*filter(None, map(_unreadable, records))]
-    if mistakes:
-        raise StudyError(*dict.fromkeys(mistakes))
-    if fresh:
-        return Plan(records, trials, set(), fresh=True)
-    states = store.states()
-    resumed = set() if keep_stopped else states.stopped & trials.keys()
-    return Plan(
-        records,
-        trials,
-        stored=states.finished & trials.keys(),
-        stopped=states.stopped & trials.keys() if keep_stopped else set(),
-        interrupted=states.interrupted & trials.keys() | resumed,
-        resumed=resumed,
-        littered=states.littered & trials.keys(),
-    )
+        called = study.kind.called()
+        first = trainings.setdefault(called, study.kind)
+        if first is not study.kind and first.identity(first.Config()) != study.kind.identity(
+            study.kind.Config()
+        ):
+            raise StudyError(
+                f"Two trainings are called {called!r}, one of them that of {study.name}.",
+                "Rename one, or give it another name: name = '...' in the class.",
+            )
+    return trainings
 
 
 def _unreadable(record: dict[str, Any]) -> str | None:
@@ -160,9 +227,10 @@ def _unreadable(record: dict[str, Any]) -> str | None:
 
 
 def _record(
-    study: Study, seeds: int, arms: list[dict[str, Any]], overrides: dict[str, Any]
+    study: Study, seeds: int, arms: list[dict[str, Any]], overrides: Mapping[str, Any]
 ) -> dict[str, Any]:
     """studies/<name>.json: what analysis needs to know of a study."""
+    kind, fixed = study.kind, {**study.fixed, **overrides}
     return {
         "name": study.name,
         "source": study.source,
@@ -172,9 +240,17 @@ def _record(
         "varies": study.varies,
         "reference": study.reference_arm(),
         "seeds": seeds,
+        "training": kind.called(),
+        "continues": kind.continues,
+        "counts": kind.counts,
+        "metrics": [metric.model_dump(mode="json") for metric in kind.metrics],
+        "watched": study.watched,
+        "selected_by": study.selected_by,
         "arms": arms,
-        "fixed": {**study.fixed, **overrides},
-        "overrides": overrides,
+        "fixed": fixed,
+        "overrides": dict(overrides),
+        "data": study.data_settings(fixed),
+        "published_for": study.data_settings(study.fixed),
         "versions": versions(),
         "published": study.published,
         "claims": [claim.model_dump(mode="json") for claim in study.claims],

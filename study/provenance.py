@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("study", "torch", "torchvision", "ray", "numpy")
+PACKAGES = ("study", "torch", "ray", "numpy")
 
 
 def versions() -> dict[str, str]:

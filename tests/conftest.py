@@ -10,11 +10,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from study.errors import validated
 from study.images import data
+from study.images.config import ImageConfig
 from study.images.data import Dataset
+from study.images.declaration import Images
+from study.running.trial_run import TrialRun
 
 # Ignored where the tests run in the background of a script, it would be in all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -37,6 +42,18 @@ STUDY = Study(
 @pytest.fixture(scope="session")
 def digits() -> Dataset:
     return data.load("digits", Path())
+
+
+def image_run(data_set: Dataset, /, seed: int = 0, device: str = "cpu", **fields: Any) -> TrialRun:
+    """A trial of the image training on these data, with these hyperparameters."""
+    return TrialRun(Images, validated(ImageConfig, fields), data_set, seed, device)
+
+
+def to_the_end(run: TrialRun, steps: int = 10**6) -> TrialRun:
+    """The same, trained to its end so many steps at a time."""
+    while not run.done:
+        run.run(steps)
+    return run
 
 
 @pytest.fixture

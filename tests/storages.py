@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from study.declare.claims import Claim
-from study.images.config import TrialConfig
+from study.images.config import ImageConfig
+from study.images.metrics import METRICS
+from study.running.history import History
 from study.store.trial_store import TrialStore
+from study.training import Metric
 
 PROVENANCE = {
     "training_seconds": 1.5,
-    "images_per_second": 100.0,
+    "rate": 100.0,
     "started": "2026-01-01T00:00:00+00:00",
     "device": "cpu",
     "cpu": "a processor",
@@ -29,13 +33,27 @@ RECORD = {
     "figure": 10,
     "question": "Does width matter?",
     "varies": "width",
+    "training": "Images",
+    "continues": True,
+    "counts": "images",
+    "watched": "train_accuracy",
+    "selected_by": "",
     "fixed": {},
     "overrides": {"epochs": 1},
-    "versions": {"study": "0.1.0"},
+    "data": {"dataset": "mnist"},
+    "published_for": {"dataset": "mnist"},
+    "versions": {"study": "0.2.0"},
 }
+FACTS = {"parameters": 1000, "flops_per_image": 2000, "test_images": 10_000}
+# The test accuracy of a network that answers one class: MNIST's 1,135 ones of 10,000.
+ONE_CLASS = 0.1135
 # A trial's test accuracy; None is a trial that is not finished, "diverged" one that diverged, "stopped" one
 # that a scheduler stopped.
 Accuracy = float | None | str
+# What a trial measured: values by metric, one for each step, NaN where it was not measured.
+Measured = Mapping[str, Sequence[float]]
+# A trial: what it measured to its end; the same before it diverged; None or "stopped" as above.
+Trial = Measured | tuple[str, Measured] | str | None
 
 
 def made_storage(
@@ -44,30 +62,71 @@ def made_storage(
     curves: Mapping[str, Sequence[Sequence[float]]] | None = None,
     claims: Sequence[Claim] = (),
     published: Mapping[str, Mapping[str, float]] | None = None,
-    epochs: int = 1,
     **changes: Any,
 ) -> TrialStore:
-    """A storage with one study, `width`, of these test accuracies by arm and seed.
+    """A storage with one study, `width`, of trials of the report's training with these test accuracies.
 
-    `curves` are training accuracies per iteration; where none is given, it is 0.1, 0.2, 0.3, 0.4, each plus
-    seed / 100.
+    `accuracy` is by arm and seed. `curves` are training accuracies per step; where none is given, it is 0.1, 0.2,
+    0.3, 0.4, each plus seed / 100.
+    """
+    trials: dict[str, list[Trial]] = {}
+    for arm, of_seeds in accuracy.items():
+        trials[arm] = []
+        for seed, of_seed in enumerate(of_seeds):
+            curve = curves[arm][seed] if curves else np.array([0.1, 0.2, 0.3, 0.4]) + seed / 100
+            trials[arm].append(_of_images(of_seed, curve))
+    return storage_of(folder, METRICS, trials, claims, published, **changes)
+
+
+def _of_images(accuracy: Accuracy, train_accuracy: Sequence[float]) -> Trial:
+    n = len(train_accuracy)
+    along = {"train_accuracy": train_accuracy, "train_loss": np.linspace(4, 1, n).tolist()}
+    if accuracy == "diverged":
+        return "diverged", along
+    if accuracy is None or isinstance(accuracy, str):
+        return accuracy
+    at_end = {
+        "test_accuracy": accuracy,
+        "test_top5": 0.999,
+        "test_loss": 0.1,
+        "one_class": float(accuracy == ONE_CLASS),
+    }
+    return {**along, **{name: [*[math.nan] * (n - 1), value] for name, value in at_end.items()}}
+
+
+def storage_of(
+    folder: Path,
+    metrics: Sequence[Metric],
+    trials: Mapping[str, Sequence[Trial]],
+    claims: Sequence[Claim] = (),
+    published: Mapping[str, Mapping[str, float]] | None = None,
+    **changes: Any,
+) -> TrialStore:
+    """A storage with one study, `width`, of a training that measures these metrics; its trials by arm and seed.
+
+    `changes` are those of the study's record.
     """
     store = TrialStore(folder)
     arms = []
-    for arm, of_seeds in accuracy.items():
+    for arm, of_seeds in trials.items():
         keys = [f"{arm.replace('/', '_')}-{seed}" for seed in range(len(of_seeds))]
         arms.append({"label": arm, "overrides": {}, "candidates": [{"overrides": {}, "keys": keys}]})
-        for seed, of_seed in enumerate(of_seeds):
-            curve = curves[arm][seed] if curves else np.array([0.1, 0.2, 0.3, 0.4]) + seed / 100
-            if of_seed == "stopped":
-                store.save_stopped(keys[seed], {"iteration": 1})
-            elif of_seed is not None:
-                write_trial(store, keys[seed], seed, of_seed, np.asarray(curve), epochs)
+        for seed, trial in enumerate(of_seeds):
+            if trial == "stopped":
+                store.save_stopped(keys[seed], {"step": 1})
+            elif isinstance(trial, tuple):
+                write_trial(store, keys[seed], metrics, trial[1], seed, diverged=True)
+            elif trial is not None:
+                assert isinstance(trial, Mapping)
+                write_trial(store, keys[seed], metrics, trial, seed)
+    names = [metric.name for metric in metrics]
     record = {
         **RECORD,
+        "metrics": [metric.model_dump(mode="json") for metric in metrics],
+        "watched": RECORD["watched"] if RECORD["watched"] in names else names[0],
         "arms": arms,
-        "seeds": max(map(len, accuracy.values())),
-        "reference": next(iter(accuracy)),
+        "seeds": max(map(len, trials.values())),
+        "reference": next(iter(trials)),
     }
     told = {"claims": [claim.model_dump(mode="json") for claim in claims], "published": published or {}}
     store.save_study({**record, **told, **changes})
@@ -77,34 +136,44 @@ def made_storage(
 def write_trial(
     store: TrialStore,
     key: str,
-    seed: int,
-    accuracy: Accuracy,
-    train_accuracy: np.ndarray[Any, Any],
-    epochs: int = 1,
+    metrics: Sequence[Metric],
+    measured: Measured,
+    seed: int = 0,
+    diverged: bool = False,
 ) -> None:
-    """A trial that ended, its iterations divided into so many epochs."""
-    n = len(train_accuracy)
-    curve = {
-        "iteration": np.arange(1, n + 1),
-        "epoch": 1 + np.arange(n) * epochs // n,
-        "train_loss": np.linspace(4, 1, n, dtype=np.float32),
-        "train_accuracy": train_accuracy.astype(np.float32),
-    }
-    store.commit(key, curve, made_result(seed, accuracy, n))
+    """A trial that ended. One that diverged did so in the step after the last that it measured."""
+    history = History(metrics)
+    history.add(_rows(measured))
+    if diverged:
+        history.add([dict.fromkeys(measured, math.nan)])
+    result = {**made_result(seed, "diverged" if diverged else 0.0, history.step), "config": {}}
+    if not diverged:
+        result |= {"metrics": history.values(), "at": history.at()}
+    store.commit(key, history.columns(), result)
 
 
-def made_result(seed: int = 0, accuracy: Accuracy = 0.97, iterations: int = 2) -> dict[str, Any]:
-    """What result.json says of a trial of one epoch."""
+def _rows(measured: Measured) -> Iterable[dict[str, float]]:
+    for values in zip(*measured.values(), strict=True):
+        yield {
+            name: float(value) for name, value in zip(measured, values, strict=True) if not math.isnan(value)
+        }
+
+
+def made_result(seed: int = 0, accuracy: Accuracy = 0.97, steps: int = 2) -> dict[str, Any]:
+    """What result.json says of a trial of the report's training, which measured nothing but its test accuracy."""
     diverged = accuracy == "diverged"
-    epoch = {"epoch": 1, "test_loss": 0.1, "test_accuracy": accuracy, "test_top5": 0.999}
+    ended: dict[str, Any] = {"status": "diverged"}
+    if not diverged:
+        metrics = {"test_accuracy": accuracy, "best_test_accuracy": accuracy}
+        ended = {"status": "finished", "metrics": metrics, "at": dict.fromkeys(metrics, steps)}
     return {
-        "config": TrialConfig(seed=seed).model_dump(),
-        "status": "diverged" if diverged else "finished",
-        "metrics": [] if diverged else [{**epoch, "validation_accuracy": None}],
-        "iterations": iterations,
-        "parameters": 1000,
-        "flops_per_image": 2000,
-        "test_class_counts": [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],  # MNIST's
+        "training": "Images",
+        "config": ImageConfig().model_dump(mode="json"),
+        "seed": seed,
+        "data": "0" * 64,
+        **ended,
+        "steps": steps,
+        "facts": FACTS,
         "weights_sha256": None if diverged else "0" * 64,
         "provenance": PROVENANCE,
     }

@@ -6,14 +6,17 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from storages import Accuracy, made_storage
 
 from analysis import load
 from analysis.comparison import from_reference
-from analysis.figures import draw_effects, draw_training_curves, effects, save, training_curves
-from analysis.measures import smoothing_window
-from analysis.tables import arm_table, as_shown, notes
+from analysis.figures import draw_effects, draw_training_curves, save
+from analysis.plotted import curves, effects
+from analysis.series import smoothed, smoothing_window
+from analysis.shown import as_shown, notes
+from analysis.tables import arm_table
 from study.store.trial_store import TrialStore
 
 
@@ -24,24 +27,31 @@ def storage(tmp_path: Path) -> TrialStore:
 
 
 def test_the_table_counts_what_is_pending_and_says_the_means(storage: TrialStore) -> None:
-    table = arm_table(load(storage), "width").set_index("arm")
+    results = load(storage)
+    table = arm_table(results, "width").set_index("arm")
     assert table.n.to_dict() == {"12": 3, "25": 2}
     assert table.pending.to_dict() == {"12": 0, "25": 1}
     assert table.test_accuracy.to_dict() == pytest.approx({"12": 96.0, "25": 97.5})
-    shown = as_shown(table.reset_index(), "width")
+    shown = as_shown(table.reset_index(), results.studies["width"])
     assert shown["top-1 test accuracy, %"].tolist() == ["96.00 ± 2.48", "97.50 ± 6.35"]
     assert shown["published, %"].tolist() == ["95.17", ""]
 
 
 def test_a_figure_shows_the_mean_and_the_range_of_the_seeds(storage: TrialStore) -> None:
-    curves = training_curves(load(storage), "width")
-    assert smoothing_window(4) == 1
-    narrow = curves[curves.arm == "12"]
-    assert narrow.iteration.tolist() == [1, 2, 3, 4]
-    assert narrow["mean"].tolist() == pytest.approx([0.11, 0.21, 0.31, 0.41])
-    assert narrow.low.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4])
-    assert narrow.high.tolist() == pytest.approx([0.12, 0.22, 0.32, 0.42])
-    assert narrow.raw.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4])
+    shown = curves(load(storage), "width")
+    assert (shown.metric.name, shown.relative, shown.sparse, shown.seeds) == (
+        "train_accuracy",
+        False,
+        False,
+        3,
+    )
+    assert shown.window == smoothing_window(4) == 1
+    narrow = shown.table[shown.table.arm == "12"]
+    assert narrow.x.tolist() == [1, 2, 3, 4]
+    assert narrow["mean"].tolist() == pytest.approx([11, 21, 31, 41])
+    assert narrow.low.tolist() == pytest.approx([10, 20, 30, 40])
+    assert narrow.high.tolist() == pytest.approx([12, 22, 32, 42])
+    assert narrow.raw.tolist() == pytest.approx([10, 20, 30, 40])
 
 
 def test_the_same_results_give_the_same_files(storage: TrialStore) -> None:
@@ -68,11 +78,13 @@ def test_the_effect_figure_shows_every_seed_and_the_published_value(storage: Tri
 
 
 def test_one_seed_says_what_the_test_set_alone_leaves_open(tmp_path: Path) -> None:
-    table = arm_table(load(made_storage(tmp_path, {"12": (0.95,)})), "width")
+    results = load(made_storage(tmp_path, {"12": (0.95,)}))
+    table, record = arm_table(results, "width"), results.studies["width"]
     # sqrt(0.95 * 0.05 / 10,000) = 0.218 points
-    assert table.test_set_error.tolist() == pytest.approx([0.2179], abs=1e-4)
-    assert "standard error of up to 0.22 points" in " ".join(notes(table))
-    assert as_shown(table, "width")["top-1 test accuracy, %"].tolist() == ["95.00"]
+    assert table.case_error.tolist() == pytest.approx([0.2179], abs=1e-4)
+    said = "The number of test images alone leaves a binomial standard error of up to 0.22 points."
+    assert said in " ".join(notes(table, record))
+    assert as_shown(table, record)["top-1 test accuracy, %"].tolist() == ["95.00"]
 
 
 @pytest.mark.parametrize(
@@ -118,11 +130,12 @@ def test_a_damaged_curve_or_study_is_named_and_left_out(storage: TrialStore) -> 
 
 def test_an_arm_with_a_seed_stopped_early_has_no_mean(tmp_path: Path) -> None:
     store = made_storage(tmp_path, {"12": (0.95, 0.96), "25": (0.97, "stopped")})
-    table = arm_table(load(store), "width").set_index("arm")
+    results = load(store)
+    table = arm_table(results, "width").set_index("arm")
     assert table.n.to_dict() == {"12": 2, "25": 1}
     assert table.stopped.to_dict() == {"12": 0, "25": 1}
     assert table.test_accuracy.isna().to_dict() == {"12": False, "25": True}
-    assert "no fair sample" in " ".join(notes(table))
+    assert "no fair sample" in " ".join(notes(table, results.studies["width"]))
 
 
 def test_an_arm_with_a_diverged_seed_has_no_difference(tmp_path: Path) -> None:
@@ -148,7 +161,7 @@ def test_selection_is_among_candidates_whose_seeds_have_ended(
 ) -> None:
     # Both candidates of one arm, their validation accuracy being their test accuracy.
     store = made_storage(tmp_path, {"first": (0.9, 0.9), "second": second})
-    record = store.study("width")
+    record = {**store.study("width"), "selected_by": "validation_accuracy"}
     for arm, lr in zip(record["arms"], (0.1, 0.2), strict=True):
         arm["candidates"][0]["overrides"] = {"lr": lr}
     record["arms"] = [{**record["arms"][0], "candidates": [arm["candidates"][0] for arm in record["arms"]]}]
@@ -157,3 +170,10 @@ def test_selection_is_among_candidates_whose_seeds_have_ended(
     results.trials["validation_accuracy"] = results.trials.test_accuracy
     assert set(results.of("width").tuned) == {selected}
     assert arm_table(results, "width").pending.tolist() == [pending]
+
+
+def test_a_curve_is_smoothed_over_3_percent_of_it() -> None:
+    values = np.arange(100.0)
+    assert smoothing_window(100) == 3
+    assert smoothed(values)[:2].tolist() == [0.0, 0.5]
+    assert smoothed(values)[2:].tolist() == pytest.approx(values[1:-1])

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from study import TrialConfig
+from study.images.config import ImageConfig
 from study.images.data import Dataset
 from study.images.models import network
 
@@ -70,7 +70,7 @@ def test_every_tool_trains_the_same_arms_on_the_same_images(tmp_path: Path, smal
 @pytest.mark.parametrize("model", ["cnn", "resnet18"])
 def test_fused_trials_learn_what_separate_ones_learn(model: str, fuse: Callable[..., object]) -> None:
     torch.manual_seed(0)
-    alone = [network(model)(TrialConfig(model=model, width=3)).double() for _ in range(2)]
+    alone = [network(model)(ImageConfig(model=model, width=3), (1, 28, 28, 10)).double() for _ in range(2)]
     forward, weights = fuse([copy.deepcopy(one) for one in alone])
     fused_optimizer = torch.optim.SGD(weights, lr=0.01)
     optimizers = [torch.optim.SGD(one.parameters(), lr=0.01) for one in alone]

@@ -51,12 +51,14 @@ def test_a_finished_trial_says_where_it_comes_from(finished: Study) -> None:
         assert result["status"] == "finished"
         assert result["key"] == path.parent.name
         assert result["config"]["width"] in (2, 4)
-        assert sum(result["test_class_counts"]) == 360
+        assert result["facts"]["test_images"] == 360
+        assert result["seed"] in (0, 1)
+        assert result["data"]
         for name in ("python", "study", "torch", "torchvision", "ray", "device", "cpu", "threads", "node"):
             assert source[name], name
         assert source["started"] < source["ended"]
         assert source["training_seconds"] > 0
-        assert source["images_per_second"] > 0
+        assert source["rate"] > 0
         assert {file.name for file in path.parent.iterdir()} == {"result.json", "curve.parquet"}
 
 
@@ -133,7 +135,7 @@ def test_a_trial_that_raises_or_diverges_is_alone_affected(study: Study) -> None
     (study.folder / "files/mixed.py").write_text(MIXED)
     done = study("tune", "files/mixed.py", "--seeds", "1", "--tensorboard")
     assert done.returncode == 1, done.stderr
-    assert "mixed diverges seed 0: diverged at iteration 2" in done.stderr
+    assert "mixed diverges seed 0: diverged at step 2" in done.stderr
     assert "mixed raises seed 0 failed: ArithmeticError: as it is meant to" in done.stderr
     assert "Traceback" not in done.stderr
     traceback = Path(done.stderr.split("whole traceback: ")[1].strip())
@@ -181,7 +183,7 @@ def test_asha_stops_hopeless_trials_and_they_are_not_mistaken_for_finished_ones(
     assert status["stopped"] >= 1
     assert status["finished"] + status["stopped"] == 5
     assert status["missing"] == 0
-    assert done.stderr.count("stopped early at iteration") == status["stopped"]
+    assert done.stderr.count("stopped early at step") == status["stopped"]
     table = pd.read_csv(study.folder / "results/tables/rates.csv")
     assert table.stopped.sum() == status["stopped"]
     assert table.n.sum() == status["finished"]
@@ -207,11 +209,11 @@ def test_asha_stops_hopeless_trials_and_they_are_not_mistaken_for_finished_ones(
         (("tune", "tiny_width.py", "--set", "width=3"), "width is what its arms set"),
         (("tune", "tiny_width.py", "--dataset", "minst"), "did you mean 'mnist'?"),
         (("tune", "tiny_width.py", "--storage", "tiny_width.py"), "is a file, not a folder"),
-        (("plan", "tiny_width.py", "--cpus-per-trial", "0"), "--cpus-per-trial 0: give a whole number"),
+        (("plan", "tiny_width.py", "--cpus-per-trial", "0"), "cpus_per_trial = 0.0: give a whole number"),
         (("plan", "tiny_width.py", "--cpus-per-trial", "9999"), "no node has them"),
-        (("plan", "tiny_width.py", "--gpus-per-trial", "1.5"), "--gpus-per-trial 1.5"),
-        (("plan", "tiny_width.py", "--gpus-per-trial", "x"), "give auto or a number"),
-        (("tune", "tiny_width.py", "--scheduler", "hyperband"), "the only one is asha"),
+        (("plan", "tiny_width.py", "--gpus-per-trial", "1.5"), "gpus_per_trial = '1.5': give auto"),
+        (("plan", "tiny_width.py", "--gpus-per-trial", "x"), "gpus_per_trial = 'x'"),
+        (("tune", "tiny_width.py", "--scheduler", "hyperband"), "scheduler = 'hyperband': allowed are asha"),
         (("tune", "tiny_width.py", "--set", "model=nowhere:f"), "module 'nowhere' can't be imported"),
     ],
 )

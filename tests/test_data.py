@@ -91,9 +91,9 @@ def test_labels_beyond_the_classes_are_refused(folder: Path) -> None:
         data.load("mnist", folder)
 
 
-def test_images_of_another_size_are_refused(folder: Path) -> None:
+def test_test_images_of_another_size_than_the_training_images_are_refused(folder: Path) -> None:
     idx(folder / "MNIST/raw/t10k-images-idx3-ubyte", np.zeros((20, 14, 14), np.uint8))
-    with pytest.raises(StudyError, match=r"test images are uint8 \[20, 1, 14, 14\]; needed are uint8"):
+    with pytest.raises(StudyError, match=r"test images are \[1, 14, 14\], training images \[1, 28, 28\]"):
         data.load("mnist", folder)
 
 

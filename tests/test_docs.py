@@ -25,7 +25,7 @@ def blocks(path: Path, language: str) -> list[str]:
 def commands() -> list[str]:
     """Every `study ...` line of the docs' shell blocks, once."""
     whole = [block.replace("\\\n", " ") for path in DOCS for block in blocks(path, "sh")]
-    lines = [line for block in whole for line in block.splitlines()]
+    lines = [line.strip() for block in whole for of in block.splitlines() for line in of.split("&&")]
     found = [re.sub(r"\s+#.*", "", line) for line in lines]
     return sorted({line for line in found if re.match(r"(?:\w+=\S+ )*study ", line)})
 
@@ -38,6 +38,8 @@ def clone(finished: Study) -> Study:
         made_storage(
             finished.folder / storage, {"12": (0.95, 0.96), "25": (0.97, 0.98)}, name="network_width"
         )
+    made = finished("new", "my_study")
+    assert made.returncode == 0, made.stderr
     return finished
 
 
@@ -48,7 +50,9 @@ def test_every_command_of_the_docs_is_accepted(clone: Study, command: str) -> No
     for star in stars:
         place = words.index(star)
         words[place : place + 1] = sorted(str(path) for path in clone.folder.glob(star))
-    if words[0] in ("tune", "plan") and "--help" not in words and "--dataset" not in words:
+    if words[0] == "new":
+        (clone.folder / f"{words[1]}.py").unlink(missing_ok=True)
+    elif words[0] in ("tune", "plan") and not {"--help", "--dataset", "my_study.py"} & {*words}:
         # MNIST may not be here, and digits have fewer images to hold out.
         words += ["--dataset", "digits", "--set", "validation_size=300"]
     if words[0] == "tune" and "--help" not in words:

@@ -1,13 +1,14 @@
-"""The numbers that the recipe gives. When one changes on purpose, raise RECIPE_VERSION in study/key.py."""
+"""The numbers that the recipe gives. When one changes on purpose, raise RECIPE_VERSION in
+study/images/declaration.py."""
 
 from __future__ import annotations
 
 import pytest
+from conftest import image_run
 
-from study.images.config import TrialConfig
 from study.images.data import Dataset
-from study.images.training import Training
-from study.key import RECIPE_VERSION, trial_key
+from study.images.declaration import RECIPE_VERSION, Images
+from study.key import trial_keys
 
 # Baseline on digits, seed 0: the losses of 20 steps, as first measured with recipe 1. Their tolerance is
 # what other CPUs' order of summation may change in 20 float32 steps.
@@ -37,12 +38,12 @@ GOLDEN_KEY = "0ebac88ad4f2212ba52a73fbe09c5a15"
 
 
 def test_twenty_steps_of_the_baseline_give_the_recipes_numbers(digits: Dataset) -> None:
-    training = Training(TrialConfig(dataset="digits", epochs=2), digits)
-    while training.iteration < 20:
-        training.run(20 - training.iteration)
+    run = image_run(digits, dataset="digits", epochs=2)
+    while run.step < 20:
+        run.run(20 - run.step)
     assert RECIPE_VERSION == 1
-    assert training.train_loss.tolist() == pytest.approx(GOLDEN_LOSSES, rel=1e-3)
+    assert run.history.series("train_loss")[1].tolist() == pytest.approx(GOLDEN_LOSSES, rel=1e-3)
 
 
 def test_the_key_of_a_config_stays() -> None:
-    assert trial_key(TrialConfig(), "fingerprint") == GOLDEN_KEY
+    assert trial_keys(Images, Images.Config(), [0], "fingerprint") == [GOLDEN_KEY]

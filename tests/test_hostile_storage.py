@@ -88,7 +88,7 @@ def written(at: Path, columns: dict[str, Any], **options: Any) -> None:
 
 def many_rows(at: Path) -> None:
     """A few megabytes, in memory gigabytes."""
-    kinds = {"iteration": "i8", "epoch": "i8", "train_loss": "f8", "train_accuracy": "f8"}
+    kinds = {"step": "i8", "train_loss": "f8", "train_accuracy": "f8"}
     schema = pa.schema([(name, pa.from_numpy_dtype(kind)) for name, kind in kinds.items()])
     rows = 12_000_000
     part = pa.table({name: np.zeros(rows, kind) for name, kind in kinds.items()}, schema=schema)
@@ -146,7 +146,7 @@ def test_what_is_no_result_is_left_out_at_once(study: Study) -> None:
 def test_a_whole_curve_of_millions_of_steps_is_read(tmp_path: Path) -> None:
     n = 2_000_000
     losses = np.random.default_rng(0).random((2, n), np.float32)
-    curve = {"iteration": np.arange(n), "epoch": np.ones(n, int), "train_loss": losses[0]}
+    curve = {"step": np.arange(n), "train_loss": losses[0]}
     store = made_storage(tmp_path, {"a": [0.9]})
     store.files.write("trials/a-0/curve.parquet", encoded_curve({**curve, "train_accuracy": losses[1]}))
     assert len(store.curve("a-0")) == n

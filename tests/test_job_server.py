@@ -78,6 +78,31 @@ def test_where_no_job_server_answers_it_is_said_in_seconds(study: Study, tiny_st
         assert "did not answer in 10 s" in said(f"127.0.0.1:{silent.getsockname()[1]}")
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [b"Transfer-Encoding: chunked\r\n\r\nno number\r\n", b"Content-Length: 100\r\n\r\nshort"],
+    ids=["chunks", "cut off"],
+)
+def test_an_answer_that_breaks_off_is_said_in_a_line(study: Study, tiny_study: Path, answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answers() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    with connection:
+                        connection.recv(65536)
+                        connection.sendall(b"HTTP/1.1 200 OK\r\n" + answer)
+
+        threading.Thread(target=answers, daemon=True).start()
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        done = study(*TINY, "--address", address, RAY_AUTH_TOKEN="secret")
+        listening.shutdown(socket.SHUT_RDWR)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert address in done.stderr
+
+
 def test_rays_job_client_is_missed_in_a_line(study: Study, tiny_study: Path) -> None:
     (study.folder / "without").mkdir()
     (study.folder / "without/aiohttp.py").write_text("raise ImportError")

@@ -118,7 +118,7 @@ def test_mistakes_are_said_before_anything_is_sent(laptop: Laptop) -> None:
     for option, value, said in (
         ("--set", "widht=3", "did you mean 'width'"),
         ("--epochs", "0", "epochs = 0"),
-        ("--gpus-per-trial", "some", "--gpus-per-trial some"),
+        ("--gpus-per-trial", "some", "gpus_per_trial = 'some'"),
         ("--storage", "results", "STUDY_STORAGE=s3://"),
     ):
         assert said in laptop.refused(*TINY, option, value, "--address", laptop.head.address)

@@ -1,4 +1,4 @@
-"""Every network maps [N, 1, 28, 28] to [N, 10], and its cost is counted right."""
+"""Every network maps [N, C, H, W] to [N, K], and its cost is counted right."""
 
 from __future__ import annotations
 
@@ -9,33 +9,35 @@ from typing import Any, get_args
 
 import pytest
 import torch
+from conftest import image_run
 from torch import nn
 from torchvision.models import get_model
 
-from study import StudyError, TrialConfig, load
-from study.declare.own_code import resolve, source_sha256
+from study import StudyError, load
 from study.images import models
-from study.images.config import ModelName
+from study.images.config import ImageConfig, ModelName
 from study.images.convolution import Convolution
-from study.images.cost import cost
+from study.images.cost import cost, counts
 from study.images.data import Dataset
-from study.images.training import Training
+from study.own_code import meaning_sha256, resolve
+
+MNIST = (1, 28, 28, 10)
 
 
 @pytest.mark.parametrize("name", get_args(ModelName))
 def test_a_network_gives_ten_logits_per_image(name: str) -> None:
-    config = TrialConfig(model=name)
-    network = models.network(name)(config).eval()
+    config = ImageConfig(model=name)
+    network = models.network(name)(config, MNIST).eval()
     with torch.no_grad():
         assert network(torch.rand(3, 1, 28, 28)).shape == (3, 10)
-    assert cost(config).parameters == sum(weights.numel() for weights in network.parameters())
+    assert cost(config).facts["parameters"] == sum(weights.numel() for weights in network.parameters())
 
 
 def test_the_baselines_cost_is_that_of_its_layers() -> None:
-    counted = cost(TrialConfig())
-    assert counted.parameters == (9 * 50 + 50) + (9 * 50 * 100 + 100) + (4900 * 10 + 10)
+    counted = cost(ImageConfig())
+    assert counted.facts["parameters"] == (9 * 50 + 50) + (9 * 50 * 100 + 100) + (4900 * 10 + 10)
     # A multiplication and an addition per weight and output pixel; biases and pools are not counted.
-    assert counted.flops == 2 * (9 * 50 * 28**2 + 9 * 50 * 100 * 14**2 + 4900 * 10)
+    assert counted.facts["flops_per_image"] == 2 * (9 * 50 * 28**2 + 9 * 50 * 100 * 14**2 + 4900 * 10)
 
 
 @pytest.mark.parametrize(
@@ -46,14 +48,14 @@ def test_the_baselines_cost_is_that_of_its_layers() -> None:
     ],
 )
 def test_the_cost_of_any_cnn_is_what_torch_counts(fields: dict[str, Any]) -> None:
-    config = TrialConfig(**fields)
-    counted = cost(config)
-    assert (counted.parameters, counted.flops, counted.layers) == models.count(config)
+    config = ImageConfig(**fields)
+    for shape in (MNIST, (3, 32, 40, 7)):
+        assert counts(config, shape) == models.count(config, shape)
 
 
 def test_pool_then_relu_is_relu_then_pool() -> None:
-    config = TrialConfig(width=6, conv_layers=3)
-    ours = models.CNN(config)
+    config = ImageConfig(width=6, conv_layers=3)
+    ours = models.CNN(config, MNIST)
     convolutions = [layer for layer in ours.layers if isinstance(layer, nn.Conv2d)]
     images = torch.rand(4, 1, 28, 28)
     usual = images
@@ -64,7 +66,7 @@ def test_pool_then_relu_is_relu_then_pool() -> None:
 
 
 def test_dropout_acts_between_linear_layers_only_while_training() -> None:
-    network = models.CNN(TrialConfig(width=2, fc_layers=3, fc_width=8, dropout=0.5))
+    network = models.CNN(ImageConfig(width=2, fc_layers=3, fc_width=8, dropout=0.5), MNIST)
     kinds = [type(layer).__name__ for layer in network.layers]
     assert kinds[-7:] == ["Linear", "ReLU", "Dropout", "Linear", "ReLU", "Dropout", "Linear"]
     images = torch.rand(5, 1, 28, 28)
@@ -101,7 +103,7 @@ def test_a_small_convolution_is_a_convolution(size: int, kernel: int, stride: in
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_a_resnet_is_torchvisions(name: str) -> None:
-    ours = models.network(name)(TrialConfig(model=name)).double()
+    ours = models.network(name)(ImageConfig(model=name), MNIST).double()
     theirs = get_model(name, num_classes=10)
     theirs.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
     theirs.double().load_state_dict(ours.state_dict())
@@ -114,17 +116,15 @@ def test_a_resnet_trains_and_resumes_to_the_same_bits(digits: Dataset) -> None:
     torch.set_num_threads(1)
     parts = (digits.train_images, digits.train_labels, digits.test_images, digits.test_labels)
     few = Dataset("few", *(part[:96] for part in parts))
-    config = TrialConfig(dataset="digits", model="resnet18", batch_size=32)
-    whole = Training(config, few)
+    fields = {"dataset": "digits", "model": "resnet18", "batch_size": 32}
+    whole, part, resumed = (image_run(few, **fields) for _ in range(3))
     whole.run(10)
-    part = Training(config, few)
     part.run(1)
-    resumed = Training(config, few)
     resumed.resume(part.state())
     resumed.run(10)
     assert whole.done
     assert resumed.weights_sha256() == whole.weights_sha256()
-    assert resumed.epochs == whole.epochs
+    assert resumed.history.values() == whole.history.values()
 
 
 PLUGIN = """
@@ -144,6 +144,17 @@ def fails(config):
 def not_a_network(config):
     return 7
 
+def any_shape(config, shape, classes):
+    channels, height, width = shape
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width, classes))
+
+class Loop(nn.Sequential):
+    def training_step(self, batch, i):
+        return None
+
+def with_a_loop(config):
+    return Loop(nn.Flatten(), nn.Linear(784, 10))
+
 constant = 3
 """
 
@@ -157,9 +168,14 @@ def plugin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_users_own_network_is_counted(plugin_folder: Path) -> None:
-    counted = cost(TrialConfig(model="my_networks:network", width=5))
-    assert counted.parameters == 784 * 5 + 5 + 5 * 10 + 10
-    assert counted.flops == 2 * (784 * 5 + 5 * 10)
+    counted = cost(ImageConfig(model="my_networks:network", width=5))
+    assert counted.facts["parameters"] == 784 * 5 + 5 + 5 * 10 + 10
+    assert counted.facts["flops_per_image"] == 2 * (784 * 5 + 5 * 10)
+
+
+def test_a_users_own_network_may_ask_for_the_shape_of_the_images(plugin_folder: Path) -> None:
+    config = ImageConfig(model="my_networks:any_shape")
+    assert counts(config, (3, 10, 12, 7))[0] == 3 * 10 * 12 * 7 + 7
 
 
 @pytest.mark.parametrize(
@@ -168,6 +184,7 @@ def test_a_users_own_network_is_counted(plugin_folder: Path) -> None:
         ("my_networks:eleven", r"gives \[2, 11\] for 2 images; needed is \[2, 10\]"),
         ("my_networks:fails", r"fails on images \[2, 1, 28, 28\]: RuntimeError"),
         ("my_networks:not_a_network", "returned a int instead of an nn.Module"),
+        ("my_networks:with_a_loop", r"has a training loop of its own \(training_step\).*docs/your-training"),
         ("my_networks:constant", "has no function 'constant'"),
         ("my_networks:absent", "has no function 'absent'"),
         ("no_such_module:f", "module 'no_such_module' can't be imported: ModuleNotFoundError"),
@@ -175,7 +192,7 @@ def test_a_users_own_network_is_counted(plugin_folder: Path) -> None:
 )
 def test_a_plugin_that_does_not_fit_is_refused(plugin_folder: Path, name: str, said: str) -> None:
     with pytest.raises(StudyError, match=said):
-        cost(TrialConfig(model=name))
+        cost(ImageConfig(model=name))
 
 
 def test_an_edit_of_what_a_plugin_imports_makes_another_trial(plugin_folder: Path) -> None:
@@ -186,19 +203,27 @@ def test_an_edit_of_what_a_plugin_imports_makes_another_trial(plugin_folder: Pat
         "from torch import nn\nfrom net_parts.layers import UNITS\n"
         "def build(config):\n    return nn.Sequential(nn.Flatten(), nn.Linear(784, UNITS))\n"
     )
-    before = source_sha256("own_net:build")
+    before = meaning_sha256("own_net:build")
+    code = (
+        "import sys; sys.path.append(sys.argv[1])\n"
+        "from study.own_code import meaning_sha256; print(meaning_sha256('own_net:build'))"
+    )
+
+    def anew() -> str:
+        words = [sys.executable, "-c", code, str(plugin_folder)]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+
     (plugin_folder / "unrelated.py").write_text("x = 1")
-    assert source_sha256("own_net:build") == before
+    assert meaning_sha256("own_net:build") == before
     (plugin_folder / "net_parts/layers.py").write_text("import json\nUNITS = 5 + 5\n")
     # Python has the old network: it must not be trained as the new one.
     with pytest.raises(StudyError, match="was edited since Python imported it"):
-        source_sha256("own_net:build")
-    code = (
-        "import sys; sys.path.append(sys.argv[1])\n"
-        "from study.declare.own_code import source_sha256; print(source_sha256('own_net:build'))"
+        meaning_sha256("own_net:build")
+    assert anew() != before
+    (plugin_folder / "net_parts/layers.py").write_text(
+        '"""Units."""\nimport json  # not used\n\n\nUNITS = 10\n'
     )
-    words = [sys.executable, "-c", code, str(plugin_folder)]
-    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip() != before
+    assert anew() == before
 
 
 def test_two_modules_of_one_name_are_not_mistaken_for_each_other(

@@ -24,7 +24,7 @@ STUDY = Study(title="Long", scientific={"width": tune.grid_search([2, 3])},
 
 def outcomes(storage: str | Path) -> dict[str, object]:
     trials = load(storage).trials
-    return trials.set_index("key")[["weights_sha256", "test_accuracy", "iterations"]].to_dict("index")
+    return trials.set_index("key")[["weights_sha256", "test_accuracy", "steps"]].to_dict("index")
 
 
 def test_a_killed_run_on_s3_continues_to_the_bits_of_an_undisturbed_one(
@@ -45,7 +45,7 @@ def test_a_killed_run_on_s3_continues_to_the_bits_of_an_undisturbed_one(
 
     again = study(*words, f"{bucket}/killed", **s3)
     assert again.returncode == 0, again.stderr
-    assert "continues at iteration" in again.stderr
+    assert "continues at step" in again.stderr
     assert outcomes(f"{bucket}/killed") == outcomes(study.folder / "undisturbed")
     kept = {path.rsplit("/", 1)[1] for path in files.find("bucket/killed/trials")}
     assert kept == {"curve.parquet", "result.json"}

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import image_run, to_the_end
 
-from study import TrialConfig
-from study.images import optimization
+from study.images import ImageConfig, optimization
 from study.images.data import Dataset
-from study.images.training import Training
-from study.seeds import validation_split
+from study.images.training import _validation_split
 
 
 @pytest.mark.parametrize(
@@ -28,28 +27,27 @@ from study.seeds import validation_split
 def test_an_optimizer_has_the_configs_numbers_and_learns(
     fields: dict[str, Any], kind: str, expected: dict[str, Any], digits: Dataset
 ) -> None:
-    config = TrialConfig.checked(dataset="digits", width=8, batch_size=100, epochs=2, **fields)
-    training = Training(config, digits)
+    run = image_run(digits, dataset="digits", width=8, batch_size=100, epochs=2, **fields)
+    training: Any = run.training
     assert type(training.optimizer).__name__ == kind
     group = training.optimizer.param_groups[0]
     assert {name: group[name] for name in expected} == expected
-    assert group["weight_decay"] == config.weight_decay
-    while not training.done:
-        training.run(100)
-    assert training.train_loss[-5:].mean() < 0.9 * training.train_loss[:3].mean()
+    assert group["weight_decay"] == training.config.weight_decay
+    losses = to_the_end(run, 100).history.series("train_loss")[1]
+    assert losses[-5:].mean() < 0.9 * losses[:3].mean()
 
 
 def test_balanced_weights_are_the_reports() -> None:
     labels = np.array([0] * 6 + [1] * 3 + [2])
     # N / n_c / K, and 0 for the seven classes that have no image.
-    assert optimization.balanced_weights(labels).tolist() == pytest.approx(
+    assert optimization.balanced_weights(labels, 10).tolist() == pytest.approx(
         [10 / 6 / 10, 10 / 3 / 10, 1.0] + [0.0] * 7
     )
 
 
 def test_balanced_cross_entropy_weighs_by_the_training_set(digits: Dataset) -> None:
-    config = TrialConfig(dataset="digits", loss="balanced_cross_entropy", label_smoothing=0.1)
-    loss = optimization.loss(config, digits.train_labels)
+    config = ImageConfig(dataset="digits", loss="balanced_cross_entropy", label_smoothing=0.1)
+    loss = optimization.loss(config, digits.train_labels, 10)
     assert loss.weight is not None
     counts = np.bincount(digits.train_labels)
     assert loss.weight.tolist() == pytest.approx((1437 / counts / 10).tolist())
@@ -60,13 +58,10 @@ def test_balanced_cross_entropy_weighs_by_the_training_set(digits: Dataset) -> N
 
 
 def test_validation_images_are_held_out_of_training(digits: Dataset) -> None:
-    config = TrialConfig(dataset="digits", width=4, validation_size=437, batch_size=100)
-    training = Training(config, digits)
-    assert training.iterations == 10
-    training.run(10)
-    accuracy = training.epochs[0].validation_accuracy
-    assert accuracy is not None
+    run = to_the_end(image_run(digits, dataset="digits", width=4, validation_size=437, batch_size=100))
+    assert run.steps == 10
+    accuracy = run.history.values()["validation_accuracy"]
     assert accuracy * 437 == pytest.approx(round(accuracy * 437), abs=1e-6)
-    kept, held_out = validation_split(1437, 437)
+    kept, held_out = _validation_split(1437, 437)
     assert sorted(np.concatenate([kept, held_out]).tolist()) == list(range(1437))
-    assert Training(config.model_copy(update={"validation_size": 0}), digits).iterations == 15
+    assert image_run(digits, dataset="digits", width=4, batch_size=100).steps == 15

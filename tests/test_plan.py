@@ -31,7 +31,7 @@ def test_a_config_that_two_studies_share_is_one_trial(store: TrialStore) -> None
 
 def test_what_is_stored_is_not_pending(store: TrialStore) -> None:
     first = next(iter(make_plan([WIDTH], 1, store, Path()).trials))
-    store.commit(first, {"iteration": [1]}, {"config": {}, "metrics": []})
+    store.commit(first, {"step": [1]}, {"config": {}, "metrics": {}})
     plan = make_plan([WIDTH], 2, store, Path())
     assert plan.stored == {first}
     assert first not in {trial.key for trial in plan.pending}

@@ -13,12 +13,13 @@ import torch
 from ray import tune
 
 import study
-from study import Study, TrialConfig
+from study import Study
 from study.images.data import Dataset
+from study.images.declaration import Images
+from study.plan import Trial
 from study.running.own_ray import token_in
 from study.running.probe import measure, shape
 from study.running.ray_session import QUIET
-from study.running.runner import Options
 from study.running.scratch import workspace
 
 # Built in a worker, it waits until three trials hold their shares at the same time.
@@ -32,7 +33,7 @@ def build(config):
     if os.getpid() != {driver}:
         folder = Path({folder!r})
         held = ray.get_runtime_context().get_assigned_resources()
-        (folder / f"seed{{config.seed}}").write_text(json.dumps(held))
+        (folder / f"seed{{os.getpid()}}").write_text(json.dumps(held))
         deadline = time.monotonic() + 100
         while len(list(folder.glob("seed*"))) < 3:
             assert time.monotonic() < deadline, "the other trials do not run"
@@ -69,29 +70,34 @@ def test_trials_share_a_gpu_that_only_ray_knows(tmp_path: Path, monkeypatch: pyt
         scientific={"model": tune.grid_search(["paired:build"])},
         fixed={"dataset": "digits"},
     )
-    frame = study.run(waiting, seeds=3, storage=tmp_path / "results", options=Options(), progress=False)
+    frame = study.run(waiting, seeds=3, storage=tmp_path / "results", progress=False)
     assert list(frame.status) == ["finished"] * 3
     for held in tmp_path.glob("seed*"):
         # Ray counts in ten-thousandths, and names the same share once for each way to ask for it.
         assert {amount for name, amount in json.loads(held.read_text()).items() if "GPU" in name} == {0.3333}
 
 
+def of(**fields: object) -> tuple[str, str, str]:
+    trial = Trial("key", "Images", Images.Config(**fields), 0, "data", "study", "arm", "train_accuracy")
+    return shape(trial, Images)
+
+
 def test_configs_with_the_same_load_have_one_shape() -> None:
-    baseline = shape(TrialConfig())
-    assert shape(TrialConfig(seed=3, lr=0.5, weight_decay=0.1, epochs=9)) == baseline
+    assert of(lr=0.5, weight_decay=0.1, epochs=9) == of()
     for other in ({"width": 51}, {"batch_size": 64}, {"precision": "bfloat16"}, {"optimizer": "adam"}):
-        assert shape(TrialConfig.model_validate(other)) != baseline
-    own = TrialConfig(model="own:build", lr=0.5)
-    assert shape(own.model_copy(update={"seed": 7})) == own  # its network may depend on the learning rate
+        assert of(**other) != of()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_a_load_is_measured_on_a_gpu(digits: Dataset) -> None:
-    small, large = TrialConfig(width=2, dataset="digits"), TrialConfig(model="resnet50", dataset="digits")
-    impossible = TrialConfig(model="resnet50", dataset="digits", batch_size=1)
-    of_small, of_large, of_none = measure([small, large, impossible], {"digits": digits}, {}, threads=1)
-    assert of_small is not None
-    assert of_large is not None
-    assert 0 < of_small.memory_bytes < of_large.memory_bytes < of_large.total_bytes
-    assert 0 < of_small.busy < of_large.busy <= 1
-    assert of_none is None
+    configs = [
+        Images.Config(dataset="digits", **fields)
+        for fields in ({"width": 2}, {"model": "resnet50"}, {"model": "resnet50", "batch_size": 1})
+    ]
+    asked = [("Images", config, "digits") for config in configs]
+    small, large, impossible = measure(asked, {"Images": Images}, {"digits": digits}, threads=1)
+    assert small is not None
+    assert large is not None
+    assert 0 < small.memory_bytes < large.memory_bytes < large.total_bytes
+    assert 0 < small.busy < large.busy <= 1
+    assert impossible is None

@@ -8,32 +8,30 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from study import TrialConfig
-from study.plan import Trial
+from study.declare.data import SharedData
+from study.images.declaration import Images
+from study.plan import Plan, Trial
 from study.running.progress import Progress
 
-TRIALS = [Trial(str(i), TrialConfig(seed=i), "width", "12") for i in range(4)]
+TRIALS = [
+    Trial(str(i), "Images", Images.Config(), i, "data", "width", "12", "train_accuracy") for i in range(4)
+]
+PLAN = Plan([], {trial.key: trial for trial in TRIALS}, set(), {"Images": Images}, SharedData(None))
 
 
-def report(iteration: int, **changes: Any) -> dict[str, Any]:
-    """A report of TrialTrainable.step, of a trial of 100 iterations."""
-    whole = iteration == 100
-    of = {
-        "iteration": iteration,
-        "iterations": 100,
-        "whole": whole,
-        "notes": [],
-        "resumed_at": 0,
-        "images_per_second": 10.0,
-    }
-    return {**of, "diverged": False, "test_accuracy": 0.97, **changes}
+def report(step: int, **changes: Any) -> dict[str, Any]:
+    """A report of TrialTrainable.step, of a trial of 100 steps."""
+    told = {"step": step, "steps": 100, "percent": step, "whole": step == 100, "notes": [], "resumed_at": 0}
+    return {**told, "rate": 10.0, "newest": 0.5, "diverged": False, "reported": 0.97, **changes}
 
 
 @pytest.fixture
 def progress(monkeypatch: pytest.MonkeyPatch) -> Progress:
     clock = iter(range(0, 10_000, 10))  # ten seconds pass between one look and the next
     monkeypatch.setattr("study.running.progress.time.monotonic", lambda: float(next(clock)))
-    return Progress(Console(file=io.StringIO(), width=100), TRIALS, {trial.key: 1.0 for trial in TRIALS})
+    return Progress(
+        Console(file=io.StringIO(), width=100), TRIALS, PLAN, {trial.key: 1.0 for trial in TRIALS}
+    )
 
 
 def printed(progress: Progress) -> list[str]:
@@ -55,10 +53,10 @@ def test_what_a_failed_trial_left_undone_does_not_count_as_done(progress: Progre
 
 
 def test_what_an_earlier_run_trained_took_none_of_this_ones_time(progress: Progress) -> None:
-    progress.report(TRIALS[0], report(50, notes=["continues at iteration 50"], resumed_at=50))
-    progress.report(TRIALS[0], report(75, notes=["continues at iteration 50"], resumed_at=50))
+    progress.report(TRIALS[0], report(50, notes=["continues at step 50"], resumed_at=50))
+    progress.report(TRIALS[0], report(75, notes=["continues at step 50"], resumed_at=50))
     assert progress.seconds_left() == pytest.approx(10 * 3.25 / 0.25)
-    assert printed(progress) == ["width 12 seed 0: continues at iteration 50"]
+    assert printed(progress) == ["width 12 seed 0: continues at step 50"]
 
 
 def test_a_line_for_each_trial_that_ends(progress: Progress) -> None:
@@ -67,8 +65,8 @@ def test_a_line_for_each_trial_that_ends(progress: Progress) -> None:
     progress.report(TRIALS[2], {"error": "ValueError: no"})
     progress.stopped(TRIALS[3], report(30))
     assert printed(progress) == [
-        "[1/4] width 12 seed 0: test accuracy 97.00%, 10 images/s",
-        "[2/4] width 12 seed 1: diverged at iteration 100, 10 images/s",
+        "[1/4] width 12 seed 0: top-1 test accuracy 97.00 %, 10 images/s",
+        "[2/4] width 12 seed 1: diverged at step 100, 10 images/s",
         "[3/4] width 12 seed 2: failed: ValueError: no",
-        "[4/4] width 12 seed 3: stopped early at iteration 30 of 100",
+        "[4/4] width 12 seed 3: stopped early at step 30 of 100",
     ]

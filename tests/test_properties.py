@@ -15,9 +15,10 @@ from pydantic import ValidationError
 
 from study.cli.options import settings as parsed
 from study.declare.study import Study
-from study.errors import StudyError
-from study.images.config import TrialConfig
-from study.key import trial_key
+from study.errors import StudyError, validated
+from study.images.config import ImageConfig
+from study.images.declaration import Images
+from study.key import trial_keys
 
 EXAMPLES = settings(derandomize=True, deadline=None, max_examples=150, database=None)
 
@@ -25,7 +26,7 @@ WORDS = ["mnist", "digits", "cnn", "resnet18", "sgd", "adam", "cross_entropy", "
 NUMBERS = st.integers() | st.floats() | st.sampled_from([0, 1, 2, 3, 0.5, 0.9, 64])
 PLAIN = st.none() | st.booleans() | NUMBERS | st.text(max_size=5) | st.sampled_from(WORDS)
 ANYTHING = PLAIN | st.lists(PLAIN, max_size=2) | st.dictionaries(st.text(max_size=3), PLAIN, max_size=2)
-NAMES = st.sampled_from([*TrialConfig.model_fields, "lrr", "Width", ""])
+NAMES = st.sampled_from([*ImageConfig.model_fields, "lrr", "Width", ""])
 # Values of which any choice makes a valid config.
 VALID: dict[str, list[Any]] = {
     "width": [1, 2, 50, 4096],
@@ -41,18 +42,20 @@ VALID: dict[str, list[Any]] = {
 @EXAMPLES
 @given(st.dictionaries(NAMES, ANYTHING, max_size=5))
 def test_a_config_is_valid_and_round_trips_or_each_wrong_field_is_named(fields: dict[str, Any]) -> None:
-    mistakes = said_of(lambda: TrialConfig.checked(**fields))
-    unknown = fields.keys() - TrialConfig.model_fields.keys()
+    mistakes = said_of(lambda: validated(ImageConfig, fields))
+    unknown = fields.keys() - ImageConfig.model_fields.keys()
     wrong = {name for name in fields.keys() - unknown if not right_by_itself(name, fields[name])}
     assert all(any(of.startswith(f"unknown field {name!r}") for of in mistakes) for name in unknown)
     assert all(any(of.startswith(f"{name} = ") for of in mistakes) for name in wrong)
     assert not any("\n" in of for of in mistakes)
     if not mistakes:
-        config = TrialConfig.checked(**fields)
-        again = TrialConfig.checked(**json.loads(json.dumps(config.model_dump(), allow_nan=False)))
+        config = validated(ImageConfig, fields)
+        again = validated(ImageConfig, json.loads(json.dumps(config.model_dump(), allow_nan=False)))
         assert again == config
         if ":" not in config.model:  # a plug-in's key needs its source
-            assert trial_key(again, "data") == trial_key(config, "data")
+            keys = trial_keys(Images, config, range(2), "data")
+            assert trial_keys(Images, again, range(2), "data") == keys
+            assert len({*keys, *trial_keys(Images, config, range(2), "other data")}) == 4
 
 
 def said_of(make: Callable[[], object]) -> tuple[str, ...]:
@@ -68,7 +71,7 @@ def said_of(make: Callable[[], object]) -> tuple[str, ...]:
 def right_by_itself(name: str, value: Any) -> bool:
     """Whether the field may have this value, whatever the others must be for it."""
     try:
-        TrialConfig.__pydantic_validator__.validate_assignment(TrialConfig.model_construct(), name, value)
+        ImageConfig.__pydantic_validator__.validate_assignment(ImageConfig.model_construct(), name, value)
     except ValidationError as error:
         return not any(item["loc"] for item in error.errors())
     return True
@@ -92,12 +95,10 @@ def test_a_grid_expands_to_its_product_in_order(grid: dict[str, list[Any]], seed
     assert [arm.overrides for arm in arms] == product
     assert len(arms) == math.prod(map(len, grid.values()))
     assert len({arm.label for arm in arms}) == len(arms)
-    configs = [study.configs(arm, seeds) for arm in arms]
-    assert len({config for of_arm in configs for config in of_arm}) == len(arms) * seeds
-    for arm, of_arm in zip(arms, configs, strict=True):
-        assert [config.seed for config in of_arm] == list(range(seeds))
-        for config in of_arm:
-            assert config == TrialConfig.checked(**arm.overrides, seed=config.seed)
+    configs = [study.config(arm, {}, {}, seeds) for arm in arms]
+    assert configs == [validated(ImageConfig, arm.overrides) for arm in arms]
+    keys = [key for config in configs for key in trial_keys(Images, config, range(seeds), "data")]
+    assert len(set(keys)) == len(arms) * seeds
 
 
 @EXAMPLES
@@ -110,7 +111,7 @@ def test_a_value_that_occurs_twice_is_refused(grid: dict[str, list[Any]], name: 
 
 
 @EXAMPLES
-@given(st.dictionaries(st.sampled_from(sorted(TrialConfig.model_fields.keys() - {"seed"})), PLAIN))
+@given(st.dictionaries(st.sampled_from(sorted(ImageConfig.model_fields)), PLAIN))
 def test_what_json_writes_a_setting_reads(fields: dict[str, Any]) -> None:
     read = parsed([f"{name}={json.dumps(value)}" for name, value in fields.items()])
     assert json.dumps(read) == json.dumps(fields)
@@ -125,4 +126,4 @@ def test_any_words_are_settings_or_a_mistake_of_one_line(pairs: list[str]) -> No
     if not mistakes:
         read = parsed(pairs)
         assert len(read) == len(pairs)
-        assert read.keys() <= TrialConfig.model_fields.keys() - {"seed"}
+        assert "seed" not in read

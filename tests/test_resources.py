@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from study import StudyError, TrialConfig
+from study import StudyError
+from study.images import ImageConfig
 from study.images.cost import cost
+from study.running.options import Options
 from study.running.resources import Load, Node, Resources, decide, share_for
 
 LAPTOP, GPU_NODE = Node(4, 0), Node(16, 2)
-CNN, RESNET = (cost(TrialConfig(model=model)) for model in ("cnn", "resnet101"))
+CNN, RESNET = (cost(ImageConfig(model=model, width=12)) for model in ("cnn", "resnet101"))
 
 
 def test_without_a_gpu_a_trial_gets_one_core() -> None:
@@ -36,9 +39,9 @@ def test_without_a_gpu_a_trial_gets_one_core() -> None:
 def test_without_a_gpu_a_trial_of_large_layers_gets_two_cores(
     network: dict[str, Any], batch_size: int, nodes: list[Node], cpus: float
 ) -> None:
-    of = cost(TrialConfig.model_validate(network))
-    assert decide(None, None, nodes, of, batch_size=batch_size).cpus == cpus
-    assert decide(1, None, nodes, of, batch_size=batch_size).cpus == 1
+    known = cost(ImageConfig(**network, batch_size=batch_size))
+    assert decide(None, None, nodes, known).cpus == cpus
+    assert decide(1, None, nodes, known).cpus == 1
 
 
 def test_a_large_network_gets_more_of_a_gpu_than_a_small_one() -> None:
@@ -96,11 +99,27 @@ def test_a_fraction_of_a_gpu_never_spans_two(cpus: float, gpus: float, at_once: 
     [
         (5, None, "asks for 5 CPUs"),
         (1, 1, "the largest has 4 CPUs and 0 GPUs"),
-        (0.5, None, "a whole number of cores"),
-        (1, 1.5, "a fraction up to 1, or whole GPUs"),
-        (1, -1, "--gpus-per-trial -1"),
     ],
 )
 def test_what_can_never_be_had_is_said(cpus: float, gpus: float | None, said: str) -> None:
     with pytest.raises(StudyError, match=said):
         decide(cpus, gpus, [LAPTOP], CNN)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"cpus_per_trial": 0.5}, "cpus_per_trial = 0.5: give a whole number of cores"),
+        ({"gpus_per_trial": 1.5}, "a fraction up to 1, or whole GPUs"),
+        ({"gpus_per_trial": "many"}, "gpus_per_trial = 'many'"),
+        ({"scheduler": "nonsense"}, "scheduler = 'nonsense': allowed are asha"),
+        ({"max_concurrent": 0}, "max_concurrent = 0"),
+        ({"trial_timeout": 0}, "trial_timeout = 0"),
+        ({"max_failure": 1}, "unknown field 'max_failure'; did you mean 'max_failures'?"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_when_they_are_made(
+    options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(StudyError, match=re.escape(said)):
+        Options(**options)

@@ -33,17 +33,16 @@ def test_several_grids_make_their_product() -> None:
     ]  # fmt: skip
 
 
-def test_seeds_repeat_an_arm_and_overrides_change_the_rest() -> None:
+def test_overrides_change_what_no_arm_sets() -> None:
     study = Study(title="T", scientific={"width": tune.grid_search([7])}, fixed={"lr": 0.5})
-    configs = study.configs(study.expand()[0], seeds=3, epochs=4)
-    assert [config.seed for config in configs] == [0, 1, 2]
-    assert {(config.width, config.lr, config.epochs) for config in configs} == {(7, 0.5, 4)}
+    config = study.config(study.expand()[0], {}, {"epochs": 4})
+    assert (config.width, config.lr, config.epochs) == (7, 0.5, 4)
 
 
 def test_what_an_arm_sets_cannot_be_set_for_all() -> None:
     study = Study(title="T", scientific={"width": tune.grid_search([7])}).called("w")
     with pytest.raises(StudyError, match="w: width is what its arms set"):
-        study.configs(study.expand()[0], seeds=1, width=9)
+        study.config(study.expand()[0], {}, {"width": 9})
 
 
 @pytest.mark.parametrize(

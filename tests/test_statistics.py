@@ -12,6 +12,7 @@ from statsmodels.stats.weightstats import ttost_paired
 from analysis.statistics import (
     binomial_error,
     equivalence_p,
+    half_widths,
     holm,
     mean_of,
     p_value,
@@ -31,6 +32,13 @@ def test_an_interval_agrees_with_an_independent_function() -> None:
     values = np.random.default_rng(0).normal(size=11)
     low, high = scipy.stats.t.interval(0.95, 10, values.mean(), scipy.stats.sem(values))
     assert mean_of(values).half_width == pytest.approx((high - low) / 2)
+
+
+def test_the_intervals_of_many_means_at_once_are_those_of_each() -> None:
+    samples = [np.random.default_rng(seed).normal(size=n) for seed, n in enumerate((2, 3, 11))]
+    widths = half_widths([np.std(values, ddof=1) for values in samples], [len(values) for values in samples])
+    assert widths.tolist() == pytest.approx([mean_of(values).half_width for values in samples])
+    assert np.isnan(half_widths([np.nan, 0.0], [1, 0])).all()
 
 
 def test_one_value_has_no_interval_and_none_no_mean() -> None:
@@ -55,6 +63,13 @@ def test_paired_differences_agree_with_an_independent_test() -> None:
 def test_p_is_unknown_where_all_seeds_agree_on_a_difference_and_with_one() -> None:
     assert p_value([0.0, 0.0, 0.0]) == 1.0
     assert math.isnan(p_value([0.5, 0.5]))
+    # Differences that agree but for rounding: 0.3 - 0.2 and 0.2 - 0.1 are not the same float.
+    rounded = [0.3 - 0.2, 0.2 - 0.1, 0.4 - 0.3]
+    assert len(set(rounded)) > 1
+    assert math.isnan(p_value(rounded))
+    assert mean_of(rounded).exact
+    assert not mean_of([0.1, 0.1001]).exact
+    assert equivalence_p(rounded, 0.2) == 0
     assert math.isnan(p_value([0.5]))
     assert math.isnan(equivalence_p([0.5], 1.0))
 
@@ -94,4 +109,5 @@ def test_so_many_seeds_find_a_difference_with_the_power_asked_for() -> None:
 def test_no_number_of_seeds_decides_no_difference() -> None:
     assert seeds_to_decide(mean_of([0.5])) is None
     assert seeds_to_decide(mean_of([1.0, -1.0])) is None
+    assert seeds_to_decide(mean_of([0.3 - 0.2, 0.2 - 0.1])) is None
     assert seeds_to_decide(mean_of([1.0, -1.0, 0.0001])) is None

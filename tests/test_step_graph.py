@@ -6,24 +6,33 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import image_run, to_the_end
 from torch import Tensor, nn
 
-from study.images.config import TrialConfig
+from study import own_code
 from study.images.data import Dataset
 from study.images.step_graph import FIRST_CALLS, StepGraphs
-from study.images.training import Training
+from study.running.trial_run import TrialRun
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
-def config(**fields: Any) -> TrialConfig:
-    return TrialConfig.checked(**{"dataset": "digits", "width": 4, "batch_size": 100, "epochs": 6, **fields})
+def begun(digits: Dataset, device: str = "cpu", eager: str | None = None, **fields: Any) -> TrialRun:
+    run = image_run(
+        digits, device=device, **{"dataset": "digits", "width": 4, "batch_size": 100, "epochs": 6, **fields}
+    )
+    if eager:
+        run.training._graphs.eager = eager  # type: ignore[attr-defined]
+    return run
 
 
-def trained(training: Training) -> list[Any]:
-    while not training.done:
-        training.run(1000)
-    return [training.weights_sha256(), training.train_loss.tolist(), training.train_accuracy.tolist()]
+def outcome(run: TrialRun) -> list[Any]:
+    to_the_end(run)
+    return [run.weights_sha256(), *(run.history.series(name)[1].tolist() for name in run.history.metrics)]
+
+
+def eager(run: TrialRun) -> str | None:
+    return run.training.eager  # type: ignore[attr-defined, no-any-return]
 
 
 class OwnNetwork(nn.Module):
@@ -64,7 +73,7 @@ def test_a_step_that_can_not_be_captured_is_called_as_it_is_and_the_reason_is_sa
 
 
 def test_without_a_gpu_the_reason_is_that(digits: Dataset) -> None:
-    assert Training(config(), digits).eager == "not on a CUDA device"
+    assert eager(begun(digits)) == "not on a CUDA device"
 
 
 @needs_cuda
@@ -84,38 +93,34 @@ def test_without_a_gpu_the_reason_is_that(digits: Dataset) -> None:
 )
 def test_graphs_give_the_same_bits_as_the_steps_they_hold(fields: dict[str, Any], digits: Dataset) -> None:
     # 15 steps an epoch, the last of 37 images: both sizes are captured.
-    with_graphs, without = (Training(config(**fields), digits, "cuda") for _ in range(2))
-    without._graphs.eager = "to compare"
-    assert trained(with_graphs) == trained(without)
-    assert with_graphs.eager is None
-    assert set(with_graphs._graphs._graphs) == {100, 37}
+    with_graphs = begun(digits, "cuda", **fields)
+    assert outcome(with_graphs) == outcome(begun(digits, "cuda", "to compare", **fields))
+    assert eager(with_graphs) is None
+    assert set(with_graphs.training._graphs._graphs) == {100, 37}  # type: ignore[attr-defined]
 
 
 @needs_cuda
 def test_a_resnet_in_graphs_learns_what_it_learns_without(digits: Dataset) -> None:
-    one, other = (Training(config(model="resnet18", epochs=1), digits, "cuda") for _ in range(2))
-    other._graphs.eager = "to compare"
-    trained(one)
-    trained(other)
+    fields = {"model": "resnet18", "epochs": 1}
+    one, other = (to_the_end(begun(digits, "cuda", why, **fields)) for why in (None, "to compare"))
     # Its overlapping max pool adds gradients in whatever order they come.
-    assert one.train_loss == pytest.approx(other.train_loss, rel=1e-2)
+    losses = (run.history.series("train_loss")[1] for run in (one, other))
+    assert next(losses) == pytest.approx(next(losses), rel=1e-2)
 
 
 @needs_cuda
 @pytest.mark.parametrize(
     ("network", "said"),
     [
-        (lambda _: OwnNetwork(reads=False), None),
-        (lambda _: OwnNetwork(reads=True), "captur"),
-        (lambda _: SilentNetwork(reads=True), "does not say that it is capturable"),
+        (lambda config: OwnNetwork(reads=False), None),
+        (lambda config: OwnNetwork(reads=True), "captur"),
+        (lambda config: SilentNetwork(reads=True), "does not say that it is capturable"),
     ],
 )
 def test_one_s_own_network_is_captured_only_if_it_says_so_and_can_be(
     network: Any, said: str | None, digits: Dataset
 ) -> None:
-    own = config(model="own:network")
-    training = Training(own, digits, "cuda", network)
-    compared = Training(own, digits, "cuda", network)
-    compared._graphs.eager = "to compare"
-    assert trained(training) == trained(compared)
-    assert training.eager is None if said is None else said in str(training.eager)
+    own_code.provide({"own:network": network})
+    run = begun(digits, "cuda", model="own:network")
+    assert outcome(run) == outcome(begun(digits, "cuda", "to compare", model="own:network"))
+    assert eager(run) is None if said is None else said in str(eager(run))

@@ -5,8 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
+import pickle
+import re
+import tracemalloc
+import zipfile
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +25,7 @@ from storages import made_result
 
 from study.errors import StudyError
 from study.images.data import load
-from study.store.checkpoint_file import decoded_state, encoded_state
+from study.store.checkpoint_file import MAGIC, decoded_state, encoded_state
 from study.store.curve_file import decoded_curve, encoded_curve
 from study.store.records import Damaged
 from study.store.trial_store import TrialStore
@@ -27,12 +34,7 @@ from study.store.trial_store import TrialStore
 @pytest.mark.parametrize("n", [1, 469, 100_000])
 def test_a_curve_that_repeats_itself_is_read(n: int) -> None:
     same = np.zeros(n, np.float32)
-    columns = {
-        "iteration": np.arange(n),
-        "epoch": np.ones(n, int),
-        "train_loss": same,
-        "train_accuracy": same,
-    }
+    columns = {"step": np.arange(n), "train_loss": same, "train_accuracy": same}
     assert len(decoded_curve(encoded_curve(columns), "curve")) == n
 
 
@@ -48,7 +50,7 @@ def varint(n: int) -> bytes:
 def test_a_foot_that_lies_of_its_rows_is_refused_before_they_are_read() -> None:
     n = 3_000_000
     buffer = io.BytesIO()
-    pq.write_table(pa.table({"iteration": np.ones(n, np.int8)}), buffer, row_group_size=n, store_schema=False)
+    pq.write_table(pa.table({"step": np.ones(n, np.int8)}), buffer, row_group_size=n, store_schema=False)
     whole = buffer.getvalue()
     start = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
     right = varint(n)
@@ -61,7 +63,7 @@ def test_a_foot_that_lies_of_its_rows_is_refused_before_they_are_read() -> None:
 
 
 def test_a_record_of_millions_of_empty_parts_is_refused_before_it_is_read(tmp_path: Path) -> None:
-    value = {"format": 1, "key": "k", **made_result(), "more": [[]] * 2_000_000}
+    value = {"format": 2, "key": "k", **made_result(), "more": [[]] * 2_000_000}
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     signed = json.dumps({**value, "sha256": hashlib.sha256(text.encode()).hexdigest()}).encode()
     store = TrialStore(tmp_path)
@@ -134,10 +136,192 @@ class Large:
         return bytearray, (10**12,)
 
 
-def test_a_state_that_names_more_than_tensors_is_refused_before_it_is_made() -> None:
+def archive(state: object) -> bytes:
+    """As study 0.1 saved a state."""
     buffer = io.BytesIO()
-    torch.save({"model": Large()}, buffer)
-    with pytest.raises(ValueError, match=r"it names (builtins|__builtin__) bytearray"):
-        decoded_state(buffer.getvalue())
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def repacked(of: bytes, compression: int = zipfile.ZIP_STORED, **changes: bytes) -> bytes:
+    """The archive with other files in it, those named `changes`."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(of)) as old, zipfile.ZipFile(packed, "w", compression) as new:
+        for name in old.namelist():
+            new.writestr(name, changes.get(name.rpartition("/")[2].replace(".", "_"), old.read(name)))
+    return packed.getvalue()
+
+
+def shared_often(n: int) -> dict[str, object]:
+    """A list of a list of a list ..., each twice in the next: 2 to the power of n in the end."""
+    value: list[object] = [1]
+    for _ in range(n):
+        value = [value, value]
+    return {"a": value}
+
+
+def as_nested_tuples(n: int) -> bytes:
+    """A pickle of a mapping that holds such tuples, each twice in the next."""
+    return b"\x80\x02}X\x01\x00\x00\x00aK\x01" + b"q\x00h\x00\x86" * n + b"s."
+
+
+EMPTY = archive({"a": 1})
+NOTHING = torch.zeros(0)
+OLD_BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
+    "a call": (lambda: archive({"model": Large()}), r"state names (builtins|__builtin__) bytearray"),
+    "a compressed file": (
+        lambda: repacked(archive({"a": torch.zeros(10**6)}), zipfile.ZIP_DEFLATED),
+        "compressed, or larger",
+    ),
+    "a stride of 0": (lambda: archive({"a": torch.zeros(1).expand(10**12)}), "tensors are larger than it is"),
+    "one storage often": (
+        lambda: archive({str(n): tensor for n, tensor in enumerate([torch.zeros(10**5)] * 1000)}),
+        "",
+    ),
+    "a storage viewed often": (
+        lambda: archive({str(n): WHOLE.view(-1)[: 10**5 - n] for n in range(100)}),
+        "tensors are larger than it is",
+    ),
+    "a shape of nothing": (lambda: archive({"a": NOTHING.reshape(0, 2**31, 2**30)}), "impossible shape"),
+    "lists that share": (lambda: archive(shared_often(40)), "a part twice"),
+    "tuples that share": (lambda: repacked(EMPTY, data_pkl=as_nested_tuples(40)), "nests tuples"),
+    "a pickle of another kind": (
+        lambda: repacked(EMPTY, data_pkl=pickle.dumps({"a": Large()}, 4)),
+        "pickled with",
+    ),
+    "a cut pickle": (lambda: repacked(EMPTY, data_pkl=b"\x80\x02}q\x00(X"), ""),
+    "no pickle": (lambda: repacked(EMPTY, data_pkl=b""), ""),
+    "no mapping": (lambda: archive([1, 2]), "no mapping"),
+    "half of it": (lambda: EMPTY[: len(EMPTY) // 2], "archive is damaged"),
+}
+WHOLE = torch.zeros(10**5)
+
+
+def bounded(content: bytes) -> tuple[dict[str, object] | None, str, int]:
+    """What decoding gives, what it says instead, and the most memory that Python took for it."""
+    tracemalloc.start()
+    try:
+        return decoded_state(content), "", tracemalloc.get_traced_memory()[1]
+    except ValueError as why:
+        return None, str(why), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("bomb", OLD_BOMBS)
+def test_an_archive_of_study_0_1_that_is_no_state_is_refused_or_bounded(bomb: str) -> None:
+    make, said = OLD_BOMBS[bomb]
+    content = make()
+    state, why, memory = bounded(content)
+    assert said in why or re.search(said, why)
+    assert (state is None) == bool(why)
+    assert memory < 4 * len(content) + 4_000_000
+
+
+def test_an_archive_of_study_0_1_is_read() -> None:
     state = {"a": torch.zeros(2, dtype=torch.bfloat16), "b": OrderedDict(c=[1, 2.0, None, "d"])}
-    assert decoded_state(encoded_state(state)).keys() == {"a", "b"}
+    found = decoded_state(archive(state))
+    assert found["a"].dtype == torch.bfloat16
+    assert found["b"] == {"c": [1, 2.0, None, "d"]}
+
+
+def state_file(head: object, sizes: object = (), blocks: bytes = b"") -> bytes:
+    """A state as `encoded_state` writes one, of this head."""
+    parts = [of if isinstance(of, bytes) else json.dumps(of).encode() for of in (head, sizes)]
+    lengths = b"".join(len(part).to_bytes(8, "little") for part in parts)
+    return MAGIC + lengths + b"".join(parts) + blocks
+
+
+def held(part: object) -> dict[str, object]:
+    return {"dict": [["a", part]]}
+
+
+BOMBS: dict[str, tuple[bytes, str]] = {
+    "many parts": (state_file(b'{"list": [' + b"[]," * 2_000_000 + b"[]]}"), "more parts than"),
+    "many sizes": (state_file(held(1), b"[" + b"0," * 2_000_000 + b"0]"), "more parts than"),
+    "deep": (state_file(b'{"list": [' * 5000 + b"]}" * 5000), "nests too deep"),
+    "deeper than JSON": (state_file(b"[" * 90_000 + b"]" * 90_000), "nests too deep"),
+    "one block often": (
+        state_file({"dict": [[str(n), {"bytes": 0}] for n in range(1000)]}, [10**6], bytes(10**6)),
+        "or one twice",
+    ),
+    "a shape beyond the block": (
+        state_file(held({"tensor": 0, "dtype": "float32", "shape": [10**12]}), [4], bytes(4)),
+        "not as large as its block",
+    ),
+    "a shape of nothing": (
+        state_file(held({"tensor": 0, "dtype": "float32", "shape": [0, 2**61, 2**61]}), [0]),
+        "a shape is impossible",
+    ),
+    "an array's shape of nothing": (
+        state_file(held({"array": 0, "dtype": "<f4", "shape": [0, 2**61, 2**61]}), [0]),
+        "a shape is impossible",
+    ),
+    "an array beyond the block": (
+        state_file(held({"array": 0, "dtype": "<f4", "shape": [10**12]}), [4], bytes(4)),
+        "",
+    ),
+    "an array of large nothings": (
+        state_file(held({"array": 0, "dtype": "V1000000000", "shape": [4]}), [4], bytes(4)),
+        "",
+    ),
+    "an array of objects": (
+        state_file(held({"array": 0, "dtype": "|O", "shape": [1]}), [8], bytes(8)),
+        "an array is of",
+    ),
+    "a block that is not there": (state_file(held({"bytes": 1}), [0]), "a block that is not there"),
+    "a block before the first": (state_file(held({"bytes": -1}), [0]), "a block that is not there"),
+    "a size beyond the file": (state_file(held({"bytes": 0}), [10**12]), "not those of its blocks"),
+    "a negative size": (state_file(held({"bytes": 0}), [-1, 1]), "its sizes are none"),
+    "a head beyond the file": (MAGIC + (2**63).to_bytes(8, "little") * 2, "shorter than it says"),
+    "no kind of number": (
+        state_file(held({"tensor": 0, "dtype": "load", "shape": [1]}), [4], bytes(4)),
+        "no kind of number",
+    ),
+    "another part": (state_file(held({"object": "os.system"})), "it has a part 'object'"),
+    "a list as a key": (state_file({"dict": [[["a"], 1]]}), "neither a text nor"),
+    "a pair of three": (state_file({"dict": [["a", 1, 2]]}), ""),
+    "a number for a list": (state_file(held({"list": 3})), "what no state does"),
+    "no mapping": (state_file({"list": []}), "no mapping"),
+    "no JSON": (state_file(b"{"), ""),
+    "another beginning": (b"\x80\x04." + bytes(100), "does not begin as a state"),
+    "nothing": (b"", "does not begin as a state"),
+}  # fmt: skip
+
+
+@pytest.mark.timeout(20)
+def test_many_views_of_a_large_storage_do_not_copy_it_each_time() -> None:
+    whole = torch.arange(10_000_000)
+    found = decoded_state(archive({str(n): whole[n] for n in range(0, 10_000, 2)}))
+    assert [int(value) for value in found.values()] == list(range(0, 10_000, 2))
+
+
+@pytest.mark.parametrize("kind", [[("a", "f4"), ("b", "i8")], "V4", object])
+def test_an_array_that_its_file_could_not_say_is_not_saved(kind: Any) -> None:
+    with pytest.raises(StudyError, match=r"state\['a'\] is a ndarray"):
+        encoded_state({"a": np.zeros(3, kind)})
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_state_that_claims_more_than_it_has_is_refused(bomb: str) -> None:
+    content, said = BOMBS[bomb]
+    state, why, memory = bounded(content)
+    assert state is None
+    assert said in why
+    assert memory < 4 * len(content) + 4_000_000
+
+
+def test_a_state_is_read_as_it_was(tmp_path: Path) -> None:
+    state = {
+        "a": torch.arange(6, dtype=torch.bfloat16).reshape(2, 3).T,
+        "b": OrderedDict(c=[1, 2.0, None, "d"], n=(math.inf, -math.inf)),
+        3: np.arange(4, dtype=">i2").reshape(2, 2),
+        "long": list(range(10_000)),
+        "bytes": b"\x00",
+    }
+    found = decoded_state(encoded_state(state))
+    assert found.keys() == state.keys()
+    assert torch.equal(found["a"], state["a"])
+    assert found["b"] == state["b"]
+    assert np.array_equal(found[3], state[3])
+    assert (found["long"], found["bytes"]) == (state["long"], b"\x00")

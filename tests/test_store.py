@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from storages import made_result
+from storages import RECORD, made_result
 from upath import UPath
 
 from study import StudyError
+from study.images.metrics import METRICS
 from study.store.files import StorageError
 from study.store.records import Damaged
 from study.store.trial_store import TrialStore
 
-CURVE = {"iteration": [1, 2], "epoch": [1, 1], "train_loss": [2.3, 2.2], "train_accuracy": [0.1, 0.2]}
+CURVE = {
+    "step": [1, 2],
+    "train_loss": (np.array([2.3, 2.2]), np.array([True, True])),
+    "test_loss": (np.array([np.nan, 2.1]), np.array([False, True])),
+}
+READ = {"step": [1, 2], "train_loss": [2.3, 2.2], "test_loss": [None, 2.1]}
 RESULT = made_result()
 
 
@@ -40,7 +48,7 @@ def test_a_committed_trial_is_read_back_and_its_checkpoint_is_gone(store: TrialS
     assert store.states().finished == {"k"}
     assert store.states().interrupted == store.states().littered == set()
     assert store.result("k") == {"key": "k", **RESULT}
-    assert store.curve("k").to_pydict() == CURVE
+    assert store.curve("k").to_pydict() == READ
     assert store.damaged(["k"]) == {}
 
 
@@ -60,7 +68,7 @@ def test_a_removed_trial_is_forgotten(store: TrialStore) -> None:
 
 def test_a_stopped_trial_is_neither_finished_nor_interrupted(store: TrialStore) -> None:
     store.save_checkpoint("k", b"state")
-    store.save_stopped("k", {"iteration": 3})
+    store.save_stopped("k", {"step": 3})
     assert (store.states().stopped, store.states().interrupted) == ({"k"}, set())
     store.forget_stopped("k")
     assert (store.states().stopped, store.states().interrupted) == (set(), {"k"})
@@ -90,9 +98,16 @@ def test_what_another_client_writes_is_seen(store: TrialStore) -> None:
 def test_a_study_is_listed_and_read_back(store: TrialStore) -> None:
     assert store.studies() == []
     arm = {"label": "a", "overrides": {}, "candidates": [{"overrides": {}, "keys": ["k"]}]}
-    record = {"name": "width", "source": "w", "title": "W", "figure": None, "question": "", "varies": "width",
-              "reference": "a", "seeds": 1, "arms": [arm], "fixed": {}, "overrides": {}, "versions": {},
-              "published": {}, "claims": []}  # fmt: skip
+    record = {
+        **RECORD,
+        "metrics": [metric.model_dump(mode="json") for metric in METRICS],
+        "figure": None,
+        "reference": "a",
+        "seeds": 1,
+        "arms": [arm],
+        "published": {},
+        "claims": [],
+    }
     store.save_study(record)
     assert store.studies() == ["width"]
     assert store.study("width") == record
@@ -163,16 +178,24 @@ FOLDERS = settings(
     deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 FLOATS = st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=30)
+WIDE = st.lists(st.floats(allow_nan=False), min_size=1, max_size=30)
 
 
 @FOLDERS
-@given(loss=FLOATS, key=st.text("0123456789abcdef", min_size=32, max_size=32))
-def test_any_curve_is_read_back_to_the_bit(tmp_path: Path, loss: list[float], key: str) -> None:
+@given(data=st.data(), loss=FLOATS | WIDE, key=st.text("0123456789abcdef", min_size=32, max_size=32))
+def test_any_curve_is_read_back_to_the_bit(
+    tmp_path: Path, data: st.DataObject, loss: list[float], key: str
+) -> None:
     store = TrialStore(tmp_path)
-    n = len(loss)
-    curve = {"iteration": list(range(n)), "epoch": [1] * n, "train_loss": loss, "train_accuracy": loss}
+    n, steps = len(loss), list(range(len(loss)))
+    known = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+    every = np.ones(n, bool)
+    curve = {"step": steps, "train_loss": (np.array(loss), every), "test_loss": (np.array(loss), known)}
     store.commit(key, curve, RESULT)
-    assert store.curve(key).to_pydict() == curve
+    some = [one if is_known else None for one, is_known in zip(loss, known, strict=True)]
+    read = store.curve(key).to_pydict()
+    assert read == {"step": steps, "train_loss": loss, "test_loss": some}
+    assert [math.copysign(1, one) for one in read["train_loss"]] == [math.copysign(1, one) for one in loss]
     assert key in store.states().finished
 
 

@@ -19,25 +19,27 @@ from torchvision.models import get_model
 
 from study import load
 from study.images import optimization
-from study.images.config import TrialConfig
+from study.images.config import ImageConfig
 from study.images.models import CNN
 
+# Channels, height, width, classes.
+MNIST = (1, 28, 28, 10)
 STUDIES = Path(__file__).parents[2] / "search_spaces"
 
 
-def network(config: TrialConfig) -> nn.Module:
+def network(config: ImageConfig) -> nn.Module:
     """The CNN, which pools before ReLU as Ray's example does, or torchvision's ResNet."""
     if config.model == "cnn":
-        return CNN(config)
+        return CNN(config, MNIST)
     model: nn.Module = get_model(config.model, num_classes=10)
     model.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
     return model
 
 
-def train(config: TrialConfig, data: str, workers: int) -> dict[str, float]:
+def train(config: ImageConfig, seed: int, data: str, workers: int) -> dict[str, float]:
     """The accuracy on the test set in [0, 1] after the last epoch, and the seconds that it took."""
     started = time.perf_counter()
-    torch.manual_seed(config.seed)
+    torch.manual_seed(seed)
     to_tensor = transforms.ToTensor()
     train_set = datasets.MNIST(data, train=True, transform=to_tensor)
     test_set = datasets.MNIST(data, train=False, transform=to_tensor)
@@ -45,7 +47,7 @@ def train(config: TrialConfig, data: str, workers: int) -> dict[str, float]:
     test_loader = DataLoader(test_set, 1000, num_workers=workers)
     model = network(config)
     optimizer = optimization.optimizer(config, model)
-    loss_function = optimization.loss(config, train_set.targets.numpy())
+    loss_function = optimization.loss(config, train_set.targets.numpy(), MNIST[3])
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16")
     for _ in range(config.epochs):
         model.train()
@@ -72,7 +74,7 @@ if __name__ == "__main__":
             continue
         study = load(path)
         for arm in study.expand():
-            (config,) = study.configs(arm, 1, precision=todo["precision"])
-            result = train(config, str(todo["data"]), int(todo["workers"]))
+            config = study.config(arm, {}, {"precision": todo["precision"]})
+            result = train(config, 0, str(todo["data"]), int(todo["workers"]))
             results.append({"study": study.name, "arm": arm.label, "model": config.model, **result})
     print(json.dumps(results))

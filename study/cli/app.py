@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from study.cli import cluster, results
+from study.cli import cluster, own, results
 from study.cli.options import (
     Address,
     AsJson,
@@ -23,6 +23,7 @@ from study.cli.options import (
     Epochs,
     Fresh,
     GpusPerTrial,
+    InProcess,
     MaxConcurrent,
     MaxFailures,
     Precision,
@@ -33,7 +34,6 @@ from study.cli.options import (
     Studies,
     TensorBoard,
     TrialTimeout,
-    gpus,
     overrides,
 )
 from study.terminal import say
@@ -48,12 +48,13 @@ if TYPE_CHECKING:
 DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
 
 app = typer.Typer(
-    help="Controlled hyperparameter studies of PyTorch trainings on Ray Tune.",
+    help="Controlled studies of trainings on Ray Tune.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(own.commands)
 app.add_typer(results.commands)
 app.add_typer(cluster.commands)
 
@@ -99,11 +100,12 @@ def plan(
     from rich.console import Console
 
     from study.cli import printing
-    from study.running.runner import Options, preview
+    from study.running.options import Options
+    from study.running.runner import preview
 
-    _, folder, made = _planned(studies, seeds, set_, dataset, data_dir, epochs, precision, storage)
-    options = Options(cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus(gpus_per_trial), address=address)
-    printing.plan(made, as_json, *preview(made, folder, options, Console(stderr=True)))
+    options = Options(cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial, address=address)
+    _, made = _planned(studies, seeds, set_, dataset, data_dir, epochs, precision, storage)
+    printing.plan(made, as_json, *preview(made, options, Console(stderr=True)))
 
 
 @app.command()
@@ -127,6 +129,7 @@ def tune(
     max_failures: MaxFailures = 2,
     scheduler: SchedulerOption = None,
     tensorboard: TensorBoard = False,
+    in_process: InProcess = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a study's trials that the storage does not have yet; then print its table.
@@ -144,38 +147,34 @@ def tune(
 
     from study import api
     from study.cli import printing, printing_results
-    from study.errors import StudyError
-    from study.images.cost import Cost
+    from study.running.options import Options
     from study.running.resources import decide, this_machine
-    from study.running.runner import Options
     from study.store.files import StorageError
+    from study.training import Cost
 
-    if trial_timeout is not None and not trial_timeout > 0:
-        raise StudyError(f"--trial-timeout {trial_timeout:g}: give a number of seconds above 0")
-    if scheduler not in (None, "asha"):
-        raise StudyError(f"--scheduler {scheduler}: the only one is asha")
-    if address is None and (cpus_per_trial, gpus_per_trial) != (None, "auto"):
-        # What this machine does not have is said before anything is started.
-        decide(cpus_per_trial, gpus(gpus_per_trial), [this_machine()], Cost(0, 0, 0))
     options = Options(
         cpus_per_trial=cpus_per_trial,
-        gpus_per_trial=gpus(gpus_per_trial),
+        gpus_per_trial=gpus_per_trial,
         max_concurrent=max_concurrent,
         address=address,
-        checkpoint_seconds=checkpoint_every,
+        checkpoint_every=checkpoint_every,
         trial_timeout=trial_timeout,
         max_failures=max_failures,
         scheduler=scheduler,
         tensorboard=tensorboard,
+        in_process=in_process,
     )
+    if address is None and (cpus_per_trial, gpus_per_trial) != (None, "auto"):
+        # What this machine does not have is said before anything is started.
+        decide(options.cpus_per_trial, options.gpus_per_trial, [this_machine()], Cost())
     with _told_how_to_continue():
-        store, folder, made = _planned(
+        store, made = _planned(
             studies, seeds, set_, dataset, data_dir, epochs, precision, storage, fresh, scheduler is not None
         )
         if dry_run:
             printing.plan(made, as_json)
             return
-        outcome = api.tune(made, store, folder, options, Console(stderr=True))
+        outcome = api.tune(made, store, options, Console(stderr=True))
         if outcome.interrupted:
             raise KeyboardInterrupt
         try:
@@ -202,20 +201,18 @@ def _planned(
     storage: str | None,
     fresh: bool = False,
     keep_stopped: bool = False,
-) -> tuple[TrialStore, Path, Plan]:
+) -> tuple[TrialStore, Plan]:
+    from study.declare.data import default_folder
     from study.declare.loading import load
-    from study.images import data
-    from study.plan import make_plan
-    from study.running.prepare import check
+    from study.plan import check_fit, make_plan
     from study.store.trial_store import open_store
 
-    changed = overrides(set_, dataset, epochs, precision)
-    loaded: list[Study] = [load(of) for of in dict.fromkeys(files)]
-    folder = data_dir or data.default_folder()
+    loaded: list[Study] = [load(given) for given in dict.fromkeys(files)]
+    changed = overrides(loaded, set_, dataset, epochs, precision)
     store = open_store(storage)
-    made = make_plan(loaded, seeds, store, folder, changed, fresh, keep_stopped)
-    check(made.pending, lambda name: data.training_images(name, folder))
-    return store, folder, made
+    made = make_plan(loaded, seeds, store, data_dir or default_folder(), changed, fresh, keep_stopped)
+    check_fit(made)
+    return store, made
 
 
 @contextlib.contextmanager

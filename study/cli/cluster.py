@@ -27,7 +27,6 @@ from study.cli.options import (
     TensorBoard,
     TrialTimeout,
     TrustAddress,
-    gpus,
     overrides,
 )
 from study.terminal import plain, say
@@ -96,12 +95,22 @@ def submit(
     from study.cluster.job_server import connect
     from study.cluster.payload import packed
     from study.declare.loading import load
+    from study.running.options import Options
 
-    changed = overrides(set_, dataset, epochs, precision)
-    gpus(gpus_per_trial)
-    plan = jobs.planned([load(of) for of in dict.fromkeys(studies)], seeds, changed)
+    Options(
+        cpus_per_trial=cpus_per_trial,
+        gpus_per_trial=gpus_per_trial,
+        max_concurrent=max_concurrent,
+        checkpoint_every=checkpoint_every,
+        trial_timeout=trial_timeout,
+        max_failures=max_failures,
+        scheduler=scheduler,
+        tensorboard=tensorboard,
+    )
+    loaded = [load(given) for given in dict.fromkeys(studies)]
+    plan = jobs.planned(loaded, seeds, overrides(loaded, set_, dataset, epochs, precision))
     place = jobs.shared_storage(storage)
-    sent = packed(studies, [trial.config for trial in plan.trials.values()], include or [])
+    sent = packed(studies, plan.own_code(), include or [])
     client = connect(address, insecure, trust_address)
     same = jobs.find(client, jobs.job_id(plan, place))
     running = [of.submission_id for of in same if not of.status.is_terminal()]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from study.declare.study import Study
 
 Studies = Annotated[
     list[str], typer.Argument(metavar="FILE_OR_NAME...", help="Study files, or names of `study list`.")
@@ -17,7 +21,7 @@ Set = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change a hyperparameter for all arms; repeatable."),
 ]
 DatasetOption = Annotated[
-    str | None, typer.Option("--dataset", help="mnist, fashion_mnist, kmnist, qmnist or digits (embedded).")
+    str | None, typer.Option("--dataset", help="Short for --set dataset=..., where the training has it.")
 ]
 DataDir = Annotated[
     Path | None,
@@ -26,8 +30,10 @@ DataDir = Annotated[
         help="Folder with the data, or to download them to.  [default: ./data]",
     ),
 ]
-Epochs = Annotated[int | None, typer.Option(help="Epochs of every arm.")]
-Precision = Annotated[str | None, typer.Option(help="float32 or bfloat16.")]
+Epochs = Annotated[int | None, typer.Option(help="Short for --set epochs=..., where the training has it.")]
+Precision = Annotated[
+    str | None, typer.Option(help="Short for --set precision=..., where the training has it.")
+]
 Storage = Annotated[
     str | None,
     typer.Option(
@@ -53,7 +59,8 @@ TrustAddress = Annotated[
 CpusPerTrial = Annotated[
     float | None,
     typer.Option(
-        help="Cores of a trial; automatic is 1, or 2 where its steps are large.", rich_help_panel=HOW
+        help="Cores of a trial; automatic is 1, or 2 where its training has use for them.",
+        rich_help_panel=HOW,
     ),
 ]
 GpusPerTrial = Annotated[
@@ -85,19 +92,64 @@ MaxFailures = Annotated[
 ]
 SchedulerOption = Annotated[
     str | None,
-    typer.Option(metavar="asha", help="Stop trials early that fall behind in training accuracy."),
+    typer.Option(metavar="asha", help="Stop trials early that fall behind in the metric that is watched."),
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Forget the stored results of these trials first.")]
+InProcess = Annotated[
+    bool,
+    typer.Option(
+        "--in-process",
+        help="Train one trial after the other in this process, without Ray: for a debugger, or a small study.",
+        rich_help_panel=HOW,
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")]
 TensorBoard = Annotated[
     bool, typer.Option("--tensorboard", help="Write TensorBoard's event files into the storage.")
 ]
 
 
+# Short forms of --set for hyperparameters that many trainings have.
+SHORT = ("dataset", "epochs", "precision")
+
+
+def overrides(
+    studies: Sequence[Study],
+    pairs: list[str] | None,
+    dataset: str | None,
+    epochs: int | None,
+    precision: str | None,
+) -> dict[str, Any]:
+    """What --set and its short forms say together, of hyperparameters that the studies' trainings have."""
+    from study.errors import StudyError
+
+    found = settings(pairs or [])
+    for name, value in zip(SHORT, (dataset, epochs, precision), strict=True):
+        if value is not None:
+            if name in found:
+                raise StudyError(f"--{name} {value}: {name} is given with --set too")
+            found[name] = value
+    for name in found:
+        option = f"--{name}" if name in SHORT and name not in settings(pairs or []) else f"--set {name}"
+        _check_known(option, name, studies)
+    return found
+
+
+def _check_known(option: str, name: str, studies: Sequence[Study]) -> None:
+    from study.errors import StudyError, did_you_mean
+
+    for study in studies:
+        known = study.kind.Config.model_fields
+        if name not in known:
+            raise StudyError(
+                f"{option}: {study.kind.called()}, the training of {study.name}, has no hyperparameter "
+                f"{name!r}{did_you_mean(name, known)}"
+            )
+
+
 def settings(pairs: list[str]) -> dict[str, Any]:
     """`lr=0.05` -> {"lr": 0.05}; a value that is not JSON is text."""
-    from study.errors import StudyError, did_you_mean
-    from study.images.config import TrialConfig
+    from study.errors import StudyError
 
     settings: dict[str, Any] = {}
     for pair in pairs:
@@ -106,10 +158,6 @@ def settings(pairs: list[str]) -> dict[str, Any]:
             raise StudyError(f"--set {pair}: write KEY=VALUE, such as --set lr=0.05")
         if key == "seed":
             raise StudyError(f"--set {pair}: --seeds N runs the seeds 0 to N-1")
-        if key not in TrialConfig.model_fields:
-            raise StudyError(
-                f"--set {pair}: unknown hyperparameter {key!r}{did_you_mean(key, TrialConfig.model_fields)}"
-            )
         if key in settings:
             raise StudyError(f"--set {pair}: {key} is given twice")
         try:
@@ -117,30 +165,3 @@ def settings(pairs: list[str]) -> dict[str, Any]:
         except (ValueError, RecursionError):  # what nests too deep to be read is no value either
             settings[key] = text
     return settings
-
-
-def overrides(
-    pairs: list[str] | None, dataset: str | None, epochs: int | None, precision: str | None
-) -> dict[str, Any]:
-    """What --set and the options of its most used hyperparameters say together."""
-    from study.errors import StudyError
-
-    found = settings(pairs or [])
-    for name, value in (("dataset", dataset), ("epochs", epochs), ("precision", precision)):
-        if value is not None:
-            if name in found:
-                raise StudyError(f"--{name} {value}: {name} is given with --set too")
-            found[name] = value
-    return found
-
-
-def gpus(text: str) -> float | None:
-    """`0.25` -> 0.25; `auto` -> None."""
-    from study.errors import StudyError
-
-    if text == "auto":
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise StudyError(f"--gpus-per-trial {text}: give auto or a number such as 0.25") from None

@@ -11,10 +11,10 @@ import typer
 from study.terminal import plain, say, styled
 
 if TYPE_CHECKING:
-    from study.images.cost import Cost
     from study.plan import Plan
     from study.running.resources import Node, Resources
     from study.store.trial_store import TrialStore
+    from study.training import Cost
 
 
 def studies(rows: list[dict[str, Any]], json_wanted: bool) -> None:
@@ -72,7 +72,7 @@ def plan(
     arms = list(_arms_of(made, costs, shares, nodes)) if costs and shares else []
     if json_wanted:
         pending = [
-            {"study": trial.study, "arm": trial.arm, "seed": trial.config.seed, "key": trial.key}
+            {"study": trial.study, "arm": trial.arm, "seed": trial.seed, "key": trial.key}
             for trial in made.pending
         ]
         as_json(
@@ -89,20 +89,25 @@ def plan(
         )
         say()
     table(["plan", ""], [[name, f"{value:,}"] for name, value in counts.items()])
+    for record in made.records:
+        if not record["continues"]:
+            say(
+                f"{record['name']}: {record['training']} can't be continued: a trial that is killed starts anew."
+            )
 
 
 def _arms_of(
     made: Plan, costs: Mapping[str, Cost], shares: Mapping[str, Resources], nodes: Sequence[Node]
 ) -> Iterator[dict[str, str | int | float]]:
     pending = {trial.key for trial in made.pending}
+    facts = dict.fromkeys(name for cost in costs.values() for name in cost.facts)
     for record in made.records:
         for arm in record["arms"]:
             keys = [key for candidate in arm["candidates"] for key in candidate["keys"]]
             yield {
                 "study": record["name"],
                 "arm": arm["label"],
-                "parameters": costs[keys[0]].parameters,
-                "MFLOPs/image": round(costs[keys[0]].flops / 1e6, 1),
+                **{name.replace("_", " "): costs[keys[0]].facts.get(name, "") for name in facts},
                 "CPUs": shares[keys[0]].cpus,
                 "GPUs": round(shares[keys[0]].gpus, 3),
                 "at once": shares[keys[0]].concurrent_on(nodes),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from study.terminal import say
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.claims import Verdict
+    from analysis.judging import Verdict
     from study.store.trial_store import TrialStore
 VERDICTS = ("reproduced", "contradicted", "undecided")
 
@@ -33,9 +34,9 @@ def results(store: TrialStore, names: list[str], json_wanted: bool) -> None:
             shown.append({"study": name, "arms": json.loads(made.table.to_json(orient="records")),
                           "csv": str(made.csv), "figures": [str(path) for path in made.figures]})  # fmt: skip
             continue
-        from analysis.tables import as_shown, other_data
+        from analysis.shown import as_shown, other_data
 
-        text = as_shown(made.table, record["varies"].replace("_", " "))
+        text = as_shown(made.table, record)
         table(list(text.columns), text.to_numpy().tolist(), title=record["title"])
         say(" ".join(["± is half the 95 % interval of the mean over n seeds.", *other_data(record)]))
         say(f"table   {made.csv}")
@@ -46,7 +47,7 @@ def results(store: TrialStore, names: list[str], json_wanted: bool) -> None:
 
 
 def verdicts(found: Sequence[Verdict], json_wanted: bool) -> None:
-    """Each claim's verdict with the numbers behind it, in percentage points; then how many of each."""
+    """Each claim's verdict with the numbers behind it, in the metric's unit; then how many of each."""
     if json_wanted:
         as_json(
             [
@@ -55,9 +56,10 @@ def verdicts(found: Sequence[Verdict], json_wanted: bool) -> None:
                     "verdict": of.verdict,
                     "kind": of.claim.kind,
                     "metric": of.claim.metric,
+                    "measure": of.claim.measure,
                     "sentence": of.claim.sentence,
                     "comparisons": [
-                        {name: None if value != value else value for name, value in vars(one).items()}
+                        {name: _json_number(value) for name, value in vars(one).items()}
                         for one in of.comparisons
                     ],
                 }
@@ -73,27 +75,37 @@ def verdicts(found: Sequence[Verdict], json_wanted: bool) -> None:
     say(f"{len(found)} claims: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()))
 
 
+def _json_number(value: object) -> object:
+    """The value; None where JSON has no such number."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def comparison(tables: Mapping[tuple[str, str], pd.DataFrame], a: str, b: str, json_wanted: bool) -> None:
-    """For each pair of studies their arms side by side, and b - a in percentage points."""
-    from analysis.tables import p_values, with_interval
+    """For each pair of studies their arms side by side, and b - a in the metric's unit."""
+    from analysis.digits import digits_of
+    from analysis.shown import p_values
 
     if json_wanted:
         as_json(
             [
-                {"a": pair[0], "b": pair[1], "arms": json.loads(of.to_json(orient="records"))}
-                for pair, of in tables.items()
+                {"a": pair[0], "b": pair[1], "arms": json.loads(sides.to_json(orient="records"))}
+                for pair, sides in tables.items()
             ]
         )
         return
-    for pair, of in tables.items():
+    for pair, sides in tables.items():
+        title, unit = sides.title.iloc[0], sides.unit.iloc[0]
+        means = digits_of(unit, [*sides.a, *sides.b], sides.half_width)
+        differences = digits_of(unit, sides.difference, sides.half_width)
         rows = zip(
-            of.arm,
-            [f"{mean:.2f} ({n})" if n else "" for mean, n in zip(of.a, of.n_a, strict=True)],
-            [f"{mean:.2f} ({n})" if n else "" for mean, n in zip(of.b, of.n_b, strict=True)],
-            [with_interval(d, h, sign=True) for d, h in zip(of.difference, of.half_width, strict=True)],
-            p_values(of.p_holm),
+            sides.arm,
+            [f"{text} ({n})" if n else "" for text, n in zip(means.texts(sides.a), sides.n_a, strict=True)],
+            [f"{text} ({n})" if n else "" for text, n in zip(means.texts(sides.b), sides.n_b, strict=True)],
+            differences.with_intervals(sides.difference, sides.half_width, sign=True),
+            p_values(sides.p_holm),
             strict=True,
         )
-        title = pair[0] if pair[0] == pair[1] else f"{pair[0]} and {pair[1]}"
-        table(["arm", f"A: {a} (n)", f"B: {b} (n)", "B − A", "p (Holm)"], [list(row) for row in rows], title)
-    say("Top-1 test accuracy, %; B − A over the seeds that both have, with its 95 % interval.")
+        name = pair[0] if pair[0] == pair[1] else f"{pair[0]} and {pair[1]}"
+        table(["arm", f"A: {a} (n)", f"B: {b} (n)", "B − A", "p (Holm)"], [list(row) for row in rows], name)
+        points = " in points" if unit == "%" else ""
+        say(f"{title}; B − A{points} over the seeds that both have, with its 95 % interval.")

@@ -11,6 +11,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import HTTPError
 
 from study.cluster.listeners import accepted_by, is_loopback
 from study.errors import StudyError
@@ -68,6 +69,8 @@ class ClosedHttp:
                     body += part
         except TimeLimit:
             raise StudyError(late) from None
+        except HTTPError as error:  # of the parts of an answer that is read as it comes
+            raise requests.ConnectionError(error) from None
         if len(body) > MOST_BYTES:
             raise StudyError(f"{self.url} answers with more than {MOST_BYTES:,} bytes.")
         # Where requests keeps what it has read.

@@ -10,12 +10,13 @@ from importlib.machinery import PathFinder
 from itertools import chain
 from pathlib import Path
 
+from study import own_code
 from study.cluster.secret_names import looks_secret
-from study.declare import own_code
 from study.declare.loading import available
 from study.errors import StudyError
-from study.images.config import TrialConfig
+from study.meaning import imports
 from study.store.local_files import LocalFiles
+from study.training import Training
 
 # What Ray's job server takes (2.60, DASHBOARD_CLIENT_MAX_SIZE).
 MOST_BYTES = 100 * 1024**2
@@ -56,8 +57,10 @@ class Payload:
                 raise StudyError(f"{path} can't be sent: {error.strerror or error}") from None
 
 
-def packed(studies: Sequence[str], configs: Iterable[TrialConfig], include: Sequence[str] = ()) -> Payload:
-    """What the studies need, and what lies at the paths to include.
+def packed(
+    studies: Sequence[str], code: Iterable[str | type[Training]], include: Sequence[str] = ()
+) -> Payload:
+    """What the studies need, with the user's own code that they train, and what lies at the paths to include.
 
     Raises StudyError for what lies outside of the current folder, is hidden, or is a link or behind one; for
     a file that looks like a key or a password; and where it is more than Ray takes.
@@ -66,7 +69,7 @@ def packed(studies: Sequence[str], configs: Iterable[TrialConfig], include: Sequ
     named = [Path(os.path.relpath(of)) for of in include]
     needed: dict[Path, None] = {}
     # One at a time, since a module must be checked before it is read for what it imports.
-    for path in chain(_needed(words, configs), filter(Path.is_file, named)):
+    for path in chain(_needed(words, code), filter(Path.is_file, named)):
         _check_travels(path)
         if looks_secret(path):
             raise StudyError(f"{path} looks like a secret, which never travels; rename it if it is none.")
@@ -110,15 +113,14 @@ def _words_there(studies: Sequence[str]) -> list[str]:
     return words
 
 
-def _needed(words: Iterable[str], configs: Iterable[TrialConfig]) -> Iterator[Path]:
-    """The study files, their plug-ins, and the modules that these import from beside them."""
+def _needed(words: Iterable[str], code: Iterable[str | type[Training]]) -> Iterator[Path]:
+    """The study files, the code that they train, and the modules that these import from beside them."""
     for word in words:
         if word.endswith(".py"):
             yield Path(word)
             yield from _imported(Path(word), Path(word).parent)
-    names = {name for config in configs for name in (config.model, config.dataset)}
-    for name in sorted(filter(own_code.is_plugin, names)):
-        for source in own_code.sources(name):
+    for own in code:
+        for source in own_code.files(own) if isinstance(own, str) else own.files():
             path = Path(os.path.relpath(source))
             if _is_ours(path):
                 yield path
@@ -134,7 +136,7 @@ def _imported(source: Path, folder: Path) -> Iterator[Path]:
         importing = unread.pop()
         for base in dict.fromkeys((folder, Path())):
             package = ".".join(importing.parent.relative_to(base).parts) if base in importing.parents else ""
-            for name in own_code.imports(importing, package):
+            for name in imports(importing.read_bytes(), package):
                 for path in _files_of(name, base):
                     if path not in found:
                         found.add(path)

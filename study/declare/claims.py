@@ -1,4 +1,4 @@
-"""Claims: a report's sentences as data that trials can support or contradict (verdicts: analysis)."""
+"""Claims: sentences of a report as data that trials can support or contradict. `analysis` gives the verdicts."""
 
 from __future__ import annotations
 
@@ -8,49 +8,36 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from study.errors import StudyError, mistakes_in
 
-# Of a trial, accuracies in [0, 1]:
-#   test_accuracy         top-1 on the test set after the last epoch
-#   best_test_accuracy    the highest top-1 of any epoch
-#   test_top5             top-5 after the last epoch
-#   train_accuracy        mean over the last 10 % of the last epoch's iterations
-Metric = Literal["test_accuracy", "best_test_accuracy", "test_top5", "train_accuracy"]
+# Of a trial: the value that its metric counts as; the mean of the metric's first steps; how much it changes from
+# one step to the next.
+Measure = Literal["value", "start", "roughness"]
 
 Kind = Literal[
     "increasing",
     "decreasing",
     "above",
     "below",
-    "about_published",
     "equivalent",
-    "collapsed",
-    "higher_at_same_iteration",
-    "slower_at_first",
-    "less_stable",
-    "saturated",
+    "about_published",
+    "levels_off",
     "drops",
+    "happens",
 ]
 
 # The kinds that compare arms with each other.
-OF_SEVERAL_ARMS = frozenset(
-    {
-        "increasing",
-        "decreasing",
-        "above",
-        "below",
-        "equivalent",
-        "higher_at_same_iteration",
-        "slower_at_first",
-        "less_stable",
-    }
-)
+OF_SEVERAL_ARMS = frozenset({"increasing", "decreasing", "above", "below", "equivalent"})
+# The kinds that say that two numbers are about the same, for which a margin is needed.
+WITHIN_A_MARGIN = frozenset({"equivalent", "about_published", "levels_off", "drops"})
+# The margin, in percentage points, where a claim on a metric in % gives none.
+USUAL_MARGIN = 1.0
 
 
 class Claim(BaseModel):
     """A sentence of a report, the kind of statement it makes, the metric and the arms it speaks of.
 
-    `arms` are labels of the study, in the order of the sentence; empty means all arms in their order.
-    `margin` is in percentage points of accuracy. `iterations` counts minibatches from the start: where it is
-    given, the metric is the mean training accuracy over so many.
+    `arms` are labels of the study, in the order of the sentence; empty means all arms in their order. `metric` is
+    empty where the claim is about all that was published. `margin` and `level` are in the metric's unit, as it is
+    shown (points of %). `steps` are those of the measure "start", counted from the first.
 
     Raises StudyError, listing every mistake.
     """
@@ -59,15 +46,21 @@ class Claim(BaseModel):
 
     kind: Kind
     sentence: str
-    metric: Metric = "test_accuracy"
+    metric: str = ""
+    measure: Measure = "value"
     arms: tuple[str, ...] = ()
-    margin: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    iterations: int | None = Field(default=None, ge=1)
+    margin: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    steps: int | None = Field(default=None, ge=1)
+    level: float | None = Field(default=None, allow_inf_nan=False)
 
     @model_validator(mode="after")
-    def _iterations_are_of_training(self) -> Claim:
-        if self.iterations is not None and self.metric != "train_accuracy":
-            raise ValueError(f"iterations = {self.iterations}: goes with the metric train_accuracy only")
+    def _parts_fit_together(self) -> Claim:
+        if (self.steps is not None) != (self.measure == "start"):
+            raise ValueError("steps goes with the measure 'start', and this with it")
+        if (self.level is not None) != (self.kind == "drops"):
+            raise ValueError("level goes with the kind 'drops', and this with it")
+        if bool(self.metric) == (self.kind == "about_published"):
+            raise ValueError(f"metric = {self.metric!r}: every kind but 'about_published' names one")
         return self
 
     def __init__(self, **fields: Any) -> None:
@@ -75,70 +68,79 @@ class Claim(BaseModel):
             super().__init__(**fields)
         except ValidationError as error:
             kind = fields.get("kind", "claim")
-            raise StudyError(*(f"claims: {kind}: {of}" for of in mistakes_in(error, type(self)))) from None
+            said = mistakes_in(error, type(self))
+            raise StudyError(*(f"claims: {kind}: {mistake}" for mistake in said)) from None
 
 
-def _claim(kind: Kind, metric: Metric, sentence: str, *arms: object, **more: Any) -> Claim:
+def _claim(kind: Kind, metric: str, sentence: str, *arms: object, **more: Any) -> Claim:
+    if (first := more.pop("first", None)) is not None:
+        more |= {"measure": "start", "steps": first}
     return Claim(kind=kind, metric=metric, sentence=sentence, arms=tuple(map(str, arms)), **more)
 
 
-def increasing(metric: Metric, sentence: str, *arms: object, iterations: int | None = None) -> Claim:
-    """Each arm has a higher metric than the one before it."""
-    return _claim("increasing", metric, sentence, *arms, iterations=iterations)
+def increasing(metric: str, sentence: str, *arms: object, first: int | None = None) -> Claim:
+    """Each arm has a higher metric than the one before it; with `first`, in the mean of that many first steps."""
+    return _claim("increasing", metric, sentence, *arms, first=first)
 
 
-def decreasing(metric: Metric, sentence: str, *arms: object, iterations: int | None = None) -> Claim:
-    """Each arm has a lower metric than the one before it."""
-    return _claim("decreasing", metric, sentence, *arms, iterations=iterations)
+def decreasing(metric: str, sentence: str, *arms: object, first: int | None = None) -> Claim:
+    """Each arm has a lower metric than the one before it; with `first`, in the mean of that many first steps."""
+    return _claim("decreasing", metric, sentence, *arms, first=first)
 
 
-def above(metric: Metric, sentence: str, arm: object, *others: object, margin: float = 0.0) -> Claim:
-    """The first arm has a metric higher than each of the others', by more than `margin` points."""
-    return _claim("above", metric, sentence, arm, *others, margin=margin)
+def above(
+    metric: str, sentence: str, arm: object, *others: object, margin: float = 0.0, first: int | None = None
+) -> Claim:
+    """The first arm has a metric higher than each of the others', by more than `margin` in its unit.
+
+    With `first`, in the mean of that many first steps.
+    """
+    return _claim("above", metric, sentence, arm, *others, margin=margin, first=first)
 
 
-def below(metric: Metric, sentence: str, arm: object, *others: object, margin: float = 0.0) -> Claim:
-    """The first arm has a metric lower than each of the others', by more than `margin` points."""
-    return _claim("below", metric, sentence, arm, *others, margin=margin)
+def below(
+    metric: str, sentence: str, arm: object, *others: object, margin: float = 0.0, first: int | None = None
+) -> Claim:
+    """The first arm has a metric lower than each of the others', by more than `margin` in its unit.
+
+    With `first`, in the mean of that many first steps.
+    """
+    return _claim("below", metric, sentence, arm, *others, margin=margin, first=first)
 
 
-def about_published(sentence: str, *arms: object, margin: float = 1.0) -> Claim:
-    """The accuracies of each arm lie within `margin` points of its published values."""
-    return _claim("about_published", "test_accuracy", sentence, *arms, margin=margin)
+def rougher(metric: str, sentence: str, arm: object, *others: object) -> Claim:
+    """The first arm's metric changes more from one step to the next, over the second half of the training."""
+    return _claim("above", metric, sentence, arm, *others, measure="roughness", margin=0.0)
 
 
 def equivalent(
-    metric: Metric, sentence: str, *arms: object, margin: float = 1.0, iterations: int | None = None
+    metric: str, sentence: str, *arms: object, margin: float | None = None, first: int | None = None
 ) -> Claim:
-    """No two of the arms differ by as much as `margin` points."""
-    return _claim("equivalent", metric, sentence, *arms, margin=margin, iterations=iterations)
+    """No two of the arms differ by as much as `margin` in the metric's unit; by default 1 point of a metric in %.
+
+    With `first`, in the mean of that many first steps.
+    """
+    return _claim("equivalent", metric, sentence, *arms, margin=margin, first=first)
 
 
-def collapsed(sentence: str, *arms: object) -> Claim:
-    """The network answers one class for every image: its test accuracy is that class's share."""
-    return _claim("collapsed", "test_accuracy", sentence, *arms)
+def about_published(sentence: str, *arms: object, margin: float | None = None) -> Claim:
+    """The arms' metrics lie within `margin` of all their published values; by default 1 point of metrics in %."""
+    return _claim("about_published", "", sentence, *arms, margin=margin)
 
 
-def drops(sentence: str, *arms: object) -> Claim:
-    """Training accuracy rises at first, then falls to chance and stays there."""
-    return _claim("drops", "train_accuracy", sentence, *arms)
+def levels_off(metric: str, sentence: str, *arms: object, margin: float | None = None) -> Claim:
+    """The metric's last tenth is within `margin` of the tenth before; by default 1 point of a metric in %."""
+    return _claim("levels_off", metric, sentence, *arms, margin=margin)
 
 
-def higher_at_same_iteration(sentence: str, arm: object, *others: object, iterations: int) -> Claim:
-    """Over the first `iterations` minibatches the first arm's training accuracy is the higher one."""
-    return _claim("higher_at_same_iteration", "train_accuracy", sentence, arm, *others, iterations=iterations)
+def drops(metric: str, sentence: str, *arms: object, to: float, margin: float | None = None) -> Claim:
+    """The metric rises more than 4 margins above `to` at first, and ends within `margin` of it.
+
+    Both are in the metric's unit; the margin is by default 1 point of a metric in %.
+    """
+    return _claim("drops", metric, sentence, *arms, level=to, margin=margin)
 
 
-def slower_at_first(sentence: str, arm: object, *others: object, iterations: int) -> Claim:
-    """Over the first `iterations` minibatches the first arm's training accuracy is the lower one."""
-    return _claim("slower_at_first", "train_accuracy", sentence, arm, *others, iterations=iterations)
-
-
-def less_stable(sentence: str, arm: object, *others: object) -> Claim:
-    """The first arm's training accuracy varies more from one iteration to the next."""
-    return _claim("less_stable", "train_accuracy", sentence, arm, *others)
-
-
-def saturated(sentence: str, *arms: object, margin: float = 1.0) -> Claim:
-    """Training accuracy over the last 10 % of iterations is within `margin` points of the 10 % before."""
-    return _claim("saturated", "train_accuracy", sentence, *arms, margin=margin)
+def happens(metric: str, sentence: str, *arms: object) -> Claim:
+    """The metric, which is 1 where something happened and 0 where it did not, is 1 with every seed."""
+    return _claim("happens", metric, sentence, *arms)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from study.declare.loading import SHIPPED, available, load, question
 from study.errors import StudyError
+from study.meaning import assigns_study
 
 # A study file is a declaration of some kilobytes. Its syntax tree takes 700 times as much memory as the file.
 MOST_BYTES = 256 * 1024
@@ -53,16 +53,7 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise StudyError(f"{path} can't be read: {error.strerror}") from None
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise StudyError(f"{path}: not valid Python: {error}") from None
-    if not any(_names_study(statement) for statement in module.body):
+    if not any(assigns_study(statement) for statement in module.body):
         raise StudyError(f"{path} has no STUDY.")
     unknown = dict.fromkeys(("figure", "title", "arms", "trials_per_seed"))
     return {**unknown, "name": path.stem, "question": question(ast.get_docstring(module))}
-
-
-def _names_study(statement: ast.stmt) -> bool:
-    targets: Iterable[ast.expr] = ()
-    if isinstance(statement, ast.Assign):
-        targets = statement.targets
-    elif isinstance(statement, ast.AnnAssign):
-        targets = [statement.target]
-    return any(isinstance(target, ast.Name) and target.id == "STUDY" for target in targets)

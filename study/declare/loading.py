@@ -6,16 +6,17 @@ A study file is Python and runs when it is loaded: load only files that you woul
 from __future__ import annotations
 
 import contextlib
+import importlib.machinery
 import os
 import re
-import runpy
 import sys
 import traceback
 from pathlib import Path
+from types import ModuleType
 
-from study.declare.own_code import add_folder
 from study.declare.study import Study
 from study.errors import StudyError, did_you_mean, last_line
+from study.own_code import STUDY_FILE, add_folder, loaded_from
 from study.time_limit import TimeLimit, time_limit
 
 # A study file is a declaration; one that takes longer than this, in seconds, never ends.
@@ -51,7 +52,7 @@ def load(file_or_name: str | Path) -> Study:
         add_folder(path.parent)
         # What a study file prints must not mix with the data on stdout; where it goes is no concern of ours.
         with contextlib.redirect_stdout(sys.stderr), contextlib.chdir("."), _time_limit():
-            namespace = runpy.run_path(str(path))
+            namespace = vars(_run(path))
     except KeyboardInterrupt:
         raise
     except StudyError as error:
@@ -77,6 +78,19 @@ def load(file_or_name: str | Path) -> Study:
         found = "has no STUDY" if study is None else f"has a STUDY that is a {type(study).__name__}"
         raise StudyError(f"{path} {found}.", "A study file defines STUDY = Study(title=..., ...).")
     return study.called(path.stem, question(namespace.get("__doc__")), str(file_or_name))
+
+
+def _run(path: Path) -> ModuleType:
+    """The module of a study file; loaded again, a new one. A class in it is found by its name where it is hashed."""
+    name = f"{STUDY_FILE}.{path.stem}"
+    source = path.read_bytes()
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    module.__spec__ = importlib.machinery.ModuleSpec(name, None, origin=str(path))
+    loaded_from(module, source)
+    sys.modules[name] = module
+    exec(compile(source, str(path), "exec", dont_inherit=True), vars(module))
+    return module
 
 
 def _line_of(path: Path, error: BaseException) -> int | None:

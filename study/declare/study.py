@@ -5,26 +5,21 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from study.declare.claims import OF_SEVERAL_ARMS, Claim
+from study.declare.claims import OF_SEVERAL_ARMS, USUAL_MARGIN, WITHIN_A_MARGIN, Claim
+from study.declare.data import names_of_data
 from study.declare.domains import is_domain, quasi_random_points, random_points
-from study.errors import StudyError, did_you_mean, mistakes_in
-from study.images.config import TrialConfig
+from study.declare.trainings import training_of
+from study.errors import StudyError, did_you_mean, mistakes_in, validated
+from study.training import Config, Metric, Training
 
 MAX_ARMS = 1_000_000
 MAX_SEEDS = 10_000
-NEEDS_VALIDATION = (
-    "needs a validation_size, images held out of the training set: nuisance hyperparameters must not be "
-    "selected on the test set"
-)
-
-# What a report can publish of an arm, in percent; a bare number is the first.
-PUBLISHED = ("test_accuracy", "best_test_accuracy", "test_top5")
 
 
 @dataclass(frozen=True)
@@ -43,28 +38,34 @@ class Arm:
 class Study(BaseModel):
     """A controlled study: vary one thing (the arms), hold the rest, repeat over seeds.
 
-    Give either `scientific`, hyperparameters with Ray Tune's `tune.grid_search([...])` (several make
-    their product) or with domains such as `tune.loguniform(...)` from which `samples` points are drawn;
-    or `arms`, `{label: {hyperparameter: value, ...}}` where an arm changes several at once. `fixed` changes
-    the baseline for all arms. `nuisance` holds domains of hyperparameters that are tuned inside every arm,
-    at `nuisance_samples` quasi-random points: the point with the best mean accuracy on the images held out
-    by `validation_size` is selected, and its test accuracy reported. `published` holds an arm's test
-    accuracy in percent, or `{metric: percent}`. `reference` is the arm from which tables take differences: by
-    default the one that is the baseline, else the first. The name and the question come from the study file.
+    training: what is trained: a class, a function or a command (`study.Training`, `study.function`, `study.command`),
+        or "package.module:name" of one. By default the networks of the report that this project comes with.
+    scientific: hyperparameters with Ray Tune's `tune.grid_search([...])`, of which several make their product, or
+        with domains such as `tune.loguniform(...)`, from which `samples` points are drawn.
+    arms: in place of it `{label: {hyperparameter: value, ...}}`, where an arm changes several at once.
+    fixed: hyperparameters that hold for all arms; all others are at their defaults.
+    nuisance: domains of hyperparameters that are tuned inside every arm, at `nuisance_samples` quasi-random points.
+        The point with the best mean of the metric `selected_by` is selected, and its reported metric shown.
+    selected_by, watched: metrics; by default those that the training names.
+    published: of an arm its value of the first metric, or `{metric: value}`, in the metrics' units.
+    reference: the arm from which tables take differences; by default the one that is the baseline, else the first.
 
-    Raises StudyError, listing every mistake, when it is made.
+    The name and the question come from the study file. Raises StudyError, listing every mistake, when it is made.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str
     figure: int | None = None
+    training: Any = None
     scientific: dict[str, Any] = Field(default_factory=dict)
     arms: dict[str, dict[str, Any]] = Field(default_factory=dict)
     fixed: dict[str, Any] = Field(default_factory=dict)
     samples: int | None = Field(default=None, ge=1)
     nuisance: dict[str, Any] = Field(default_factory=dict)
     nuisance_samples: int | None = Field(default=None, ge=1, le=4096)
+    selected_by: str = ""
+    watched: str = ""
     published: dict[str, dict[str, float]] = Field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     reference: str = ""
@@ -73,10 +74,37 @@ class Study(BaseModel):
     source: str = ""
 
     def __init__(self, **fields: Any) -> None:
+        kind = training_of(fields.get("training"))
+        fields["training"] = kind
+        fields["watched"] = fields.get("watched") or kind.watched or kind.metrics[0].name
+        if fields.get("nuisance"):
+            fields["selected_by"] = fields.get("selected_by") or kind.selected_by
+        if isinstance(published := fields.get("published"), Mapping):
+            fields["published"] = {
+                str(label): values if isinstance(values, Mapping) else {kind.metrics[0].name: values}
+                for label, values in published.items()
+            }
+        if isinstance(claims := fields.get("claims"), list | tuple):
+            published = {name for values in (fields.get("published") or {}).values() for name in values}
+            fields["claims"] = tuple(
+                _with_margin(claim, kind, published) if isinstance(claim, Claim) else claim
+                for claim in claims
+            )
         try:
             super().__init__(**fields)
         except ValidationError as error:
             raise StudyError(*mistakes_in(error, type(self))) from None
+
+    @property
+    def kind(self) -> type[Training]:
+        """The training."""
+        found: type[Training] = self.training
+        return found
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """What it measures, by name."""
+        return {metric.name: metric for metric in self.kind.metrics}
 
     @field_validator("arms", mode="before")
     @classmethod
@@ -94,16 +122,6 @@ class Study(BaseModel):
     def _reference_is_text(cls, reference: Any) -> Any:
         return str(reference)
 
-    @field_validator("published", mode="before")
-    @classmethod
-    def _published_of_each_label(cls, published: Any) -> Any:
-        if not isinstance(published, Mapping):
-            return published
-        return {
-            str(label): of if isinstance(of, Mapping) else {"test_accuracy": of}
-            for label, of in published.items()
-        }
-
     @model_validator(mode="after")
     def _everything_fits_together(self) -> Study:
         mistakes = [*self._structural_mistakes()]
@@ -116,7 +134,7 @@ class Study(BaseModel):
     def _structural_mistakes(self) -> Iterator[str]:
         if bool(self.scientific) == bool(self.arms):
             yield "give either scientific={...} or arms={...}, and at least one arm"
-        known = set(TrialConfig.model_fields) - {"seed"}
+        known = self.kind.Config.model_fields
         named = [("scientific", self.scientific), ("fixed", self.fixed), ("nuisance", self.nuisance)]
         named += [(f"arm {label!r}", overrides) for label, overrides in self.arms.items()]
         for where, fields in named:
@@ -152,12 +170,26 @@ class Study(BaseModel):
                 yield f"nuisance: {field} is set elsewhere in the study too"
         if bool(self.nuisance) != (self.nuisance_samples is not None):
             yield "nuisance and nuisance_samples go together"
-        if self.nuisance and not self.fixed.get("validation_size"):
-            yield f"nuisance: {NEEDS_VALIDATION}"
+        if self.selected_by and not self.nuisance:
+            yield f"selected_by = {self.selected_by!r}: selects among nuisance hyperparameters, of which there are none"
+        if not self.nuisance:
+            return
+        allowed = [name for name in self.metrics if name != self.kind.metrics[0].name]
+        if not self.selected_by:
+            yield f"nuisance: give selected_by=..., a metric that is not the reported one: {_listed(allowed)}"
+        elif self.selected_by not in allowed:
+            yield (
+                f"selected_by = {self.selected_by!r}: needed is a metric that is not the reported one: "
+                f"{_listed(allowed)}{did_you_mean(self.selected_by, allowed)}"
+            )
+        elif why := self.kind.unmeasured(self.kind.Config.model_construct(**self.fixed)).get(
+            self.selected_by
+        ):
+            yield f"nuisance: {why}"
 
     def _arm_mistakes(self) -> Iterator[str]:
         seen: set[str] = set()
-        configs: dict[TrialConfig, str] = {}
+        configs: dict[str, str] = {}
         # A mistake in `fixed` would be repeated by each arm; it is said once.
         said: dict[str, None] = {}
         for arm in self.expand():
@@ -166,9 +198,10 @@ class Study(BaseModel):
             seen.add(arm.label)
             for candidate in arm.candidates:
                 try:
-                    config = TrialConfig.checked(**{**self.fixed, **arm.overrides, **candidate})
-                    if configs.setdefault(config, arm.label) != arm.label:
-                        yield f"arm {arm.label!r} trains the same as arm {configs[config]!r}"
+                    config = validated(self.kind.Config, {**self.fixed, **arm.overrides, **candidate})
+                    same = config.model_dump_json()
+                    if configs.setdefault(same, arm.label) != arm.label:
+                        yield f"arm {arm.label!r} trains the same as arm {configs[same]!r}"
                 except StudyError as error:
                     for mistake in error.mistakes:
                         in_fixed = any(re.match(rf"{field}\b", mistake) for field in self.fixed)
@@ -182,12 +215,19 @@ class Study(BaseModel):
         for label, values in self.published.items():
             if label not in labels:
                 yield f"published: no arm {label!r}{did_you_mean(label, labels)}"
-            for metric, percent in values.items():
-                if metric not in PUBLISHED:
-                    yield f"published: unknown metric {metric!r}{did_you_mean(metric, PUBLISHED)}"
-                if not 0 <= percent <= 100:
-                    yield f"published: {label!r}: {percent} is not a percentage"
+            for name, value in values.items():
+                if name not in self.metrics:
+                    yield f"published: unknown metric {name!r}{did_you_mean(name, self.metrics)}"
+                elif self.metrics[name].unit == "%" and not 0 <= value <= 100:
+                    yield f"published: {label!r}: {value} is not a percentage"
+        if self.watched not in self.metrics:
+            yield f"watched: unknown metric {self.watched!r}{did_you_mean(self.watched, self.metrics)}"
         for claim in self.claims:
+            if claim.metric and claim.metric not in self.metrics:
+                near = did_you_mean(claim.metric, self.metrics) or f"; allowed are {_listed(self.metrics)}"
+                yield f"claims: {claim.kind}: unknown metric {claim.metric!r}{near}"
+            elif claim.kind in WITHIN_A_MARGIN and claim.margin is None:
+                yield f"claims: {claim.kind}: give margin=..., in the metric's unit"
             for label in claim.arms:
                 if label not in labels:
                     near = did_you_mean(label, labels)
@@ -231,36 +271,44 @@ class Study(BaseModel):
     def reference_arm(self) -> str:
         """The arm that the others are compared with."""
         arms = self.expand()
-        baseline = {name: of.default for name, of in TrialConfig.model_fields.items()}
+        baseline = self.kind.Config().model_dump()
         same = (arm.label for arm in arms if all(baseline[k] == v for k, v in arm.overrides.items()))
         return self.reference or next(same, arms[0].label)
 
-    def configs(
-        self, arm: Arm, seeds: int, candidate: Mapping[str, Any] | None = None, **overrides: Any
-    ) -> list[TrialConfig]:
-        """The trials of an arm (and one of its candidates), one per seed 0 .. seeds-1.
+    def config(
+        self, arm: Arm, candidate: Mapping[str, Any], overrides: Mapping[str, Any], seeds: int = 1
+    ) -> Config:
+        """The hyperparameters of an arm and one of its candidates, for all seeds.
 
         `overrides` change the baseline and `fixed`, never what the arms set: that is a StudyError.
         """
-        own = {**arm.overrides, **(candidate or {})}
+        own = {**arm.overrides, **candidate}
         for field in overrides.keys() & own.keys():
             raise StudyError(f"{self.name}: {field} is what its arms set, so it can't be set for all")
-        fields = {**self.fixed, **overrides, **own}
         if "seed" in overrides:
             raise StudyError("seed is no hyperparameter to set: seeds=N (--seeds N) runs the seeds 0 to N-1")
         if seeds > MAX_SEEDS:
             raise StudyError(f"seeds = {seeds:,}: at most {MAX_SEEDS:,} are allowed")
-        # Validated once; the seed, the only field that differs, is valid by construction.
+        where = f"{self.name}: arm {arm.label!r}: "
+        for name in overrides.keys() - self.kind.Config.model_fields.keys():
+            near = did_you_mean(name, self.kind.Config.model_fields)
+            raise StudyError(f"{self.name}: {self.kind.called()} has no hyperparameter {name!r}{near}")
         try:
-            config = TrialConfig.checked(**fields)
+            config = validated(self.kind.Config, {**self.fixed, **overrides, **own})
         except StudyError as error:
             # A mistake that the overrides make in every arm is said once, without the arm.
-            alone = _mistakes_of(overrides)
-            where = f"{self.name}: arm {arm.label!r}: "
-            raise StudyError(*(of if of in alone else where + of for of in error.mistakes)) from None
-        if self.nuisance and not config.validation_size:
-            raise StudyError(f"{self.name}: arm {arm.label!r}: {NEEDS_VALIDATION}")
-        return [config.model_copy(update={"seed": seed}) for seed in range(seeds)]
+            alone = _mistakes_of(self.kind.Config, overrides)
+            raise StudyError(*(said if said in alone else where + said for said in error.mistakes)) from None
+        if self.nuisance and (why := self.kind.unmeasured(config).get(self.selected_by)):
+            raise StudyError(f"{where}{why}")
+        return config
+
+    def data_settings(self, fixed: Mapping[str, Any]) -> dict[str, Any]:
+        """The hyperparameters that choose the data and that no arm sets, as they are with these fixed."""
+        set_by_arms = {name for arm in self.expand() for name in arm.overrides} | self.nuisance.keys()
+        names = [name for name in names_of_data(self.kind) if name not in set_by_arms]
+        baseline = self.kind.Config.model_construct(**fixed).model_dump(mode="json", include=set(names))
+        return {name: baseline[name] for name in names}
 
     def called(self, name: str, question: str = "", source: str = "") -> Study:
         """The same study under this name (a study file's stem); `source` is how `study tune` is given it."""
@@ -268,9 +316,24 @@ class Study(BaseModel):
         return self.model_copy(update={"name": name, "question": question, "source": source or name})
 
 
-def _mistakes_of(fields: Mapping[str, Any]) -> tuple[str, ...]:
+def _mistakes_of(config: type[Config], fields: Mapping[str, Any]) -> tuple[str, ...]:
     try:
-        TrialConfig.checked(**fields)
+        validated(config, fields)
     except StudyError as error:
         return error.mistakes
     return ()
+
+
+def _with_margin(claim: Claim, kind: type[Training], published: Container[str]) -> Claim:
+    """The claim with the usual margin where it needs one, gives none, and is about metrics in %."""
+    about = [
+        metric for metric in kind.metrics if metric.name in ([claim.metric] if claim.metric else published)
+    ]
+    units = {metric.unit for metric in about}
+    if claim.kind in WITHIN_A_MARGIN and claim.margin is None and units == {"%"}:
+        return claim.model_copy(update={"margin": USUAL_MARGIN})
+    return claim
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "the training has no other"

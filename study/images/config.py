@@ -1,34 +1,36 @@
-"""TrialConfig: every hyperparameter of one training, validated."""
+"""ImageConfig: every hyperparameter of the report's training, validated."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from study.errors import StudyError, mistakes_in
+from study.training import Config
 
-DatasetName = Literal["mnist", "fashion_mnist", "kmnist", "qmnist", "digits"]
+DatasetName = Literal["mnist", "fashion_mnist", "kmnist", "qmnist", "digits", "cifar10"]
 ModelName = Literal["cnn", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
 OptimizerName = Literal["sgd", "adagrad", "adam", "adamw", "rmsprop"]
 
 # "package.module:function" names a user's own network or data.
 PLUGIN = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
-IMAGE_SIZE = 28
+OWN: dict[str, Any] = {"or": "'package.module:function'"}
+# Pixels to a side of the data sets that we know.
+SIZES = {"mnist": 28, "fashion_mnist": 28, "kmnist": 28, "qmnist": 28, "digits": 28, "cifar10": 32}
 MOST = 2**31 - 1
 
 
-class TrialConfig(BaseModel):
-    """One training as a pure function of its hyperparameters and its seed.
+class ImageConfig(Config):
+    """Hyperparameters of a network that learns to tell images apart.
 
-    The defaults are the report's baseline (its Figure 1). What the report does not say is inferred by
-    training, with the evidence in docs/recipe.md.
+    The defaults are the report's baseline (its Figure 1). What the report does not say is inferred by training, with
+    the evidence in docs/recipe.md.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-    dataset: DatasetName | Annotated[str, Field(pattern=f"^{PLUGIN}$")] = "mnist"
-    model: ModelName | Annotated[str, Field(pattern=f"^{PLUGIN}$")] = "cnn"
+    dataset: DatasetName | Annotated[str, Field(pattern=f"^{PLUGIN}$")] = Field(
+        "mnist", json_schema_extra=OWN
+    )
+    model: ModelName | Annotated[str, Field(pattern=f"^{PLUGIN}$")] = Field("cnn", json_schema_extra=OWN)
     width: Annotated[int, Field(ge=1, le=4096, description="channels of the first convolution")] = 50
     conv_layers: Annotated[int, Field(ge=1, description="convolutions, each halves the image")] = 2
     kernel_size: Annotated[int, Field(ge=1, le=27, description="of every convolution; odd")] = 3
@@ -46,16 +48,12 @@ class TrialConfig(BaseModel):
     epochs: Annotated[int, Field(ge=1, le=MOST)] = 1
     precision: Literal["float32", "bfloat16"] = "float32"
     validation_size: Annotated[int, Field(ge=0, description="images held out of the training set")] = 0
-    seed: Annotated[int, Field(ge=0, le=MOST)] = 0
 
     @model_validator(mode="after")
-    def _fields_fit_together(self) -> TrialConfig:
+    def _fields_fit_together(self) -> ImageConfig:
         mistakes = []
-        if IMAGE_SIZE >> self.conv_layers == 0:
-            mistakes.append(
-                f"conv_layers = {self.conv_layers}: each convolution is followed by a 2x2 pool, "
-                f"and the fifth would shrink the {IMAGE_SIZE}x{IMAGE_SIZE} image away; allowed: 1 to 4"
-            )
+        if size := SIZES.get(self.dataset):
+            mistakes += too_deep(self.conv_layers, size)
         if self.kernel_size % 2 == 0:
             mistakes.append(f"kernel_size = {self.kernel_size}: must be odd, so that padding keeps the size")
         if self.dropout and self.fc_layers < 2:
@@ -70,14 +68,13 @@ class TrialConfig(BaseModel):
             raise ValueError("\n".join(mistakes))
         return self
 
-    @classmethod
-    def checked(cls, where: str = "", **fields: Any) -> TrialConfig:
-        """The config with these fields, the others at their defaults.
 
-        Raises StudyError with every mistake at once, each with field, value, what is allowed and the
-        nearest name; `where` is put before each.
-        """
-        try:
-            return cls(**fields)
-        except ValidationError as error:
-            raise StudyError(*(f"{where}{mistake}" for mistake in mistakes_in(error, cls))) from None
+def too_deep(conv_layers: int, size: int) -> list[str]:
+    """What is wrong with so many convolutions, each of which halves images of `size` pixels to a side."""
+    if size >> conv_layers:
+        return []
+    most = size.bit_length() - 1
+    return [
+        f"conv_layers = {conv_layers}: each convolution is followed by a 2x2 pool, and so many would shrink the "
+        f"{size}x{size} image away; allowed: 1 to {most}"
+    ]

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 class Convolution(nn.Conv2d):
     """torch's, for square images, kernels and strides; on a CPU one matrix product where that is less work.
 
-    That is where every window holds all the pixels that any window holds: with a kernel of 3 and a padding of
-    1, images of 2 x 2 and 1 x 1 pixels. oneDNN multiplies by the padding there, or is slow at single pixels.
+    That is where every output position sees the whole input: with a kernel of 3 and a padding of 1, images of 2 x 2 and
+    1 x 1 pixels. oneDNN multiplies by the padding there, or is slow at single pixels.
     """
 
     def forward(self, images: Tensor) -> Tensor:

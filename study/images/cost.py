@@ -6,51 +6,68 @@ torch takes two seconds and 700 MB to import; for the report's CNN, arithmetic d
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 
-from study.images.config import IMAGE_SIZE, TrialConfig
-from study.images.data import CLASSES
+from study.images.config import ImageConfig
+from study.images.data import Dataset, Shape, shape_of
+from study.own_code import is_plugin
+from study.training import Cost
+
+# Per image, forward. The report's CNNs and ResNet-18 are below it, at most 72 million; ResNet-34 is above.
+LARGE_NETWORK_FLOPS = 100_000_000
+# Of a layer in a step of training, on average. From there on two threads train nearly as many images as two
+# trials of one thread do (CNN of width 50: 0.95, 100: 0.98); in smaller layers they wait more for each other
+# (width 25: 0.93, 12: 0.86, ResNet-18 and 50: 0.92; benchmarks/threads.py). More than two were not measured.
+TWO_THREADS_FLOPS = 2e9
+
+# Trainable parameters, floating-point operations of an image's forward pass, layers with weights.
+Counts = tuple[int, int, int]
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Trainable parameters, floating-point operations of an image's forward pass, layers with weights."""
-
-    parameters: int
-    flops: int
-    layers: int
-
-
-def cost(config: TrialConfig) -> Cost:
+def cost(config: ImageConfig, dataset: Dataset | None = None) -> Cost:
     """Of the config's network; the FLOPs are those of its convolutions and linear layers, without biases.
 
-    Raises StudyError where a user's own network can't be built or gives another shape than [N, 10].
+    Raises StudyError where a user's own network can't be built or gives another shape than [N, K].
     """
+    parameters, flops, layers = counts(config, shape_of(config.dataset, dataset))
+    # Forward, and backward for weights and for inputs.
+    of_layer = 3 * flops * config.batch_size / max(1, layers)
+    trained = (len(dataset.train_labels) - config.validation_size if dataset else 1) * config.epochs
+    return Cost(
+        work=float(flops * trained),
+        threads=2 if of_layer >= TWO_THREADS_FLOPS else 1,
+        # A small network waits for the launch of its kernels most of the time.
+        on_a_gpu=8 if flops < LARGE_NETWORK_FLOPS else 4,
+        facts={"parameters": parameters, "flops_per_image": flops},
+    )
+
+
+def counts(config: ImageConfig, shape: Shape) -> Counts:
+    """Parameters, FLOPs and layers of the config's network for images and classes of this shape."""
     if config.model == "cnn":
-        return _of_cnn(config)
-    if ":" in config.model:  # a user's own network may depend on any field, the seed apart
-        return _counted(config.model_copy(update={"seed": 0}))
-    return _counted(TrialConfig(model=config.model))
+        return _of_cnn(config, shape)
+    # A user's own network may depend on any field.
+    return _counted(config if is_plugin(config.model) else ImageConfig(model=config.model), shape)
 
 
-def _of_cnn(config: TrialConfig) -> Cost:
+def _of_cnn(config: ImageConfig, shape: Shape) -> Counts:
     """The layers of `models.CNN`, with which a test compares it."""
     weights = biases = flops = 0
-    channels, size = 1, IMAGE_SIZE
+    channels, height, width, classes = shape
     for i in range(config.conv_layers):
         wider = config.width * 2**i
         of_layer = channels * wider * config.kernel_size**2
-        weights, biases, flops = weights + of_layer, biases + wider, flops + 2 * of_layer * size**2
-        channels, size = wider, size // 2
-    features = channels * size * size
-    for wider in [config.fc_width] * (config.fc_layers - 1) + [CLASSES]:
+        weights, biases = weights + of_layer, biases + wider
+        flops += 2 * of_layer * height * width
+        channels, height, width = wider, height // 2, width // 2
+    features = channels * height * width
+    for wider in [config.fc_width] * (config.fc_layers - 1) + [classes]:
         weights, biases, flops = weights + features * wider, biases + wider, flops + 2 * features * wider
         features = wider
-    return Cost(weights + biases, flops, config.conv_layers + config.fc_layers)
+    return weights + biases, flops, config.conv_layers + config.fc_layers
 
 
 @functools.lru_cache(maxsize=4096)
-def _counted(config: TrialConfig) -> Cost:
+def _counted(config: ImageConfig, shape: Shape) -> Counts:
     from study.images import models
 
-    return Cost(*models.count(config))
+    return models.count(config, shape)

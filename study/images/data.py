@@ -1,15 +1,15 @@
 """A data set as uint8 arrays, and the fingerprint by which trials on it are told apart.
 
-N images, 1 channel, H = W = 28 pixels, K = 10 classes.
+N images, C channels, H and W pixels, K classes; MNIST and its like have 1, 28, 28 and 10 of them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from study.declare.own_code import is_plugin, resolve
 from study.errors import StudyError, last_line
-from study.images.config import IMAGE_SIZE
+from study.images.config import SIZES
 from study.images.download import download, files
+from study.own_code import is_plugin, resolve
 
 CLASSES = 10
+# Channels, height and width of its images, and its classes.
+Shape = tuple[int, int, int, int]
 DIGITS, DIGITS_TEST = 1797, 360
+# Training images.
+CIFAR10 = 50_000
 # FashionMNIST's and MNIST's largest file has 47 million.
 MOST_BYTES = 256 * 1024**2
 
@@ -32,13 +36,14 @@ _IDX_TYPES = {b"\x08": "u1", b"\x0c": ">i4"}
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images uint8 [N, 1, 28, 28] and labels int64 [N] in 0 .. 9, for training and for testing."""
+    """Images uint8 [N, C, H, W] and labels int64 [N] in 0 .. K-1, for training and for testing."""
 
     name: str
     train_images: npt.NDArray[np.uint8]
     train_labels: npt.NDArray[np.int64]
     test_images: npt.NDArray[np.uint8]
     test_labels: npt.NDArray[np.int64]
+    classes: int = CLASSES
 
     def __post_init__(self) -> None:
         for part in ("train", "test"):
@@ -48,14 +53,15 @@ class Dataset:
                     raise StudyError(
                         f"data set {self.name}: {part} {what} are a {type(array).__name__}, not a NumPy array"
                     )
-            if (
-                images.dtype != np.uint8
-                or images.shape[1:] != (1, IMAGE_SIZE, IMAGE_SIZE)
-                or len(images) == 0
-            ):
+            if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
                 raise StudyError(
                     f"data set {self.name}: {part} images are {images.dtype} {list(images.shape)}; "
-                    f"needed are uint8 [N, 1, {IMAGE_SIZE}, {IMAGE_SIZE}]"
+                    "needed are uint8 [N, C, H, W]"
+                )
+            if images.shape[1:] != self.train_images.shape[1:]:
+                raise StudyError(
+                    f"data set {self.name}: test images are {list(images.shape[1:])}, "
+                    f"training images {list(self.train_images.shape[1:])}"
                 )
             if labels.dtype != np.int64:
                 raise StudyError(f"data set {self.name}: {part} labels are {labels.dtype}; needed are int64")
@@ -63,20 +69,26 @@ class Dataset:
                 raise StudyError(
                     f"data set {self.name}: {len(images)} {part} images but {list(labels.shape)} labels"
                 )
-            if labels.min() < 0 or labels.max() >= CLASSES:
+            if labels.min() < 0 or labels.max() >= self.classes:
                 raise StudyError(
                     f"data set {self.name}: {part} labels reach from {labels.min()} to {labels.max()}; "
-                    f"allowed are 0 to {CLASSES - 1}"
+                    f"allowed are 0 to {self.classes - 1}"
                 )
 
-    def test_class_counts(self) -> list[int]:
-        """Test images of each class, [K]."""
-        return [int(count) for count in np.bincount(self.test_labels, minlength=CLASSES)]
+    @property
+    def shape(self) -> Shape:
+        """Channels, height, width, classes."""
+        channels, height, width = self.train_images.shape[1:]
+        return channels, height, width, self.classes
 
 
-def default_folder() -> Path:
-    """Where data lie: the folder that STUDY_DATA names, else ./data."""
-    return Path(os.environ.get("STUDY_DATA") or "data")
+def shape_of(name: str, dataset: Dataset | None) -> Shape:
+    """The shape of a data set that may not be loaded; raises StudyError as `load` does for a user's own."""
+    if dataset is None and is_plugin(name):
+        dataset = _from_plugin(name)
+    if dataset is not None:
+        return dataset.shape
+    return (3 if name == "cifar10" else 1), SIZES[name], SIZES[name], CLASSES
 
 
 def fingerprint(name: str, folder: Path) -> str:
@@ -94,6 +106,8 @@ def fingerprint(name: str, folder: Path) -> str:
             dataset.test_labels,
         ):
             digest.update(np.ascontiguousarray(array).tobytes())
+        if dataset.shape != (1, 28, 28, CLASSES):  # which all were in study 0.1
+            digest.update(f"{dataset.shape}".encode())
         return digest.hexdigest()
     for path in _source_files(name, folder):
         digest.update(_read(path))
@@ -104,6 +118,8 @@ def training_images(name: str, folder: Path) -> int:
     """How many training images the data set has; it needs no torch. Raises StudyError as `load` does."""
     if name == "digits":
         return DIGITS - DIGITS_TEST
+    if name == "cifar10":
+        return CIFAR10
     return len(load(name, folder).train_labels)
 
 
@@ -121,8 +137,14 @@ def load(name: str, folder: Path) -> Dataset:
         return _digits()
     if is_plugin(name):
         return _from_plugin(name)
+    if name == "cifar10":
+        return _cifar10(folder)
     images, labels, test_images, test_labels = (_idx(path) for path in _source_files(name, folder))
-    return Dataset(name, images[:, None], _classes(labels), test_images[:, None], _classes(test_labels))
+    found = Dataset(name, images[:, None], _classes(labels), test_images[:, None], _classes(test_labels))
+    size = SIZES[name]
+    if found.shape[:3] != (1, size, size):
+        raise StudyError(f"data set {name}: images are {[*found.shape[:3]]}; needed are {[1, size, size]}")
+    return found
 
 
 def _idx(path: Path) -> npt.NDArray[Any]:
@@ -165,9 +187,7 @@ def _from_plugin(name: str) -> Dataset:
     except BaseException as error:  # whatever the user's own code raises
         raise StudyError(f"data set {name!r} fails: {last_line(error)}") from None
     if not isinstance(dataset, Dataset):
-        raise StudyError(
-            f"data set {name!r} returned a {type(dataset).__name__}, not a Dataset of study.images.data"
-        )
+        raise StudyError(f"data set {name!r} returned a {type(dataset).__name__}, not a study.images.Dataset")
     return dataset
 
 
@@ -175,14 +195,48 @@ def _source_files(name: str, folder: Path) -> list[Path]:
     if name == "digits":
         package = importlib.metadata.distribution("scikit-learn")
         return [Path(str(package.locate_file("sklearn/datasets/data/digits.csv.gz")))]
-    found = files(name, folder)
+    found = _cifar10_files(folder) if name == "cifar10" else files(name, folder)
     try:
-        whole = all(path.is_file() for path in found)
+        whole = _are_files(found)
     except OSError as error:
         raise StudyError(f"data folder {folder} can't be read: {error.strerror}") from None
-    if not whole:
+    if not whole and name == "cifar10":
+        _cifar10(folder)
+    elif not whole:
         download(name, folder)
     return found
+
+
+def _cifar10(folder: Path) -> Dataset:
+    """torchvision's, which checks the files by their MD5 and unpickles them; N, 3 channels, 32 x 32 pixels."""
+    from torchvision.datasets import CIFAR10 as Files
+
+    new = not folder.exists()
+    try:
+        parts = [
+            Files(str(folder), train, download=not _are_files(_cifar10_files(folder)))
+            for train in (True, False)
+        ]
+    except (RuntimeError, OSError) as error:
+        if new:
+            with contextlib.suppress(OSError):  # not empty, or never made
+                folder.rmdir()
+        raise StudyError(f"CIFAR-10 can't be had in {folder}: {last_line(error)}") from None
+    arrays = [
+        array
+        for part in parts
+        for array in (np.ascontiguousarray(part.data.transpose(0, 3, 1, 2)), np.array(part.targets, np.int64))
+    ]
+    return Dataset("cifar10", *arrays)  # type: ignore[arg-type]  # four arrays
+
+
+def _cifar10_files(folder: Path) -> list[Path]:
+    names = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
+    return [folder / "cifar-10-batches-py" / name for name in names]
+
+
+def _are_files(paths: list[Path]) -> bool:
+    return all(path.is_file() for path in paths)
 
 
 def _digits() -> Dataset:

@@ -1,23 +1,27 @@
-"""The networks: the report's CNN, torchvision's ResNets, a user's own; all [N, 1, 28, 28] -> [N, 10].
+"""The networks: the report's CNN, torchvision's ResNets, a user's own; all [N, C, H, W] -> [N, K].
 
-N batch, C channels, H = W = 28 pixels, K = 10 classes.
+N batch, C channels, H and W pixels, K classes; MNIST has 1, 28, 28 and 10 of them.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from study.declare.own_code import is_plugin, resolve
 from study.errors import StudyError
-from study.images.config import IMAGE_SIZE, TrialConfig
+from study.images.config import ImageConfig
 from study.images.convolution import Convolution
-from study.images.data import CLASSES
+from study.images.data import Shape
+from study.own_code import is_plugin, resolve
 
-Network = Callable[[TrialConfig], nn.Module]
+Network = Callable[[ImageConfig, Shape], nn.Module]
+
+# Methods of a LightningModule, by which it trains itself.
+OWN_LOOP = ("training_step", "configure_optimizers")
 
 
 class CNN(nn.Module):
@@ -27,24 +31,24 @@ class CNN(nn.Module):
     function is the same as the other way round, on a quarter of the elements.
     """
 
-    def __init__(self, config: TrialConfig) -> None:
+    def __init__(self, config: ImageConfig, shape: Shape) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        channels, size = 1, IMAGE_SIZE
+        channels, height, width, classes = shape
         for i in range(config.conv_layers):
             wider = config.width * 2**i
             padding = config.kernel_size // 2
             layers += [nn.Conv2d(channels, wider, config.kernel_size, padding=padding)]
             layers += [nn.MaxPool2d(2), nn.ReLU()]
-            channels, size = wider, size // 2
+            channels, height, width = wider, height // 2, width // 2
         layers += [nn.Flatten()]
-        features = channels * size * size
+        features = channels * height * width
         for _ in range(config.fc_layers - 1):
             layers += [nn.Linear(features, config.fc_width), nn.ReLU()]
             if config.dropout:
                 layers += [nn.Dropout(config.dropout)]
             features = config.fc_width
-        self.layers = nn.Sequential(*layers, nn.Linear(features, CLASSES))
+        self.layers = nn.Sequential(*layers, nn.Linear(features, classes))
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits [N, K] of images [N, 1, H, W] in [0, 1]."""
@@ -52,12 +56,12 @@ class CNN(nn.Module):
         return logits
 
 
-def resnet(config: TrialConfig) -> nn.Module:
-    """torchvision's ResNet of this name with a first convolution of 1 channel (the report's Figure 11)."""
+def resnet(config: ImageConfig, shape: Shape) -> nn.Module:
+    """torchvision's ResNet of this name with a first convolution for these channels (the report's Figure 11)."""
     from torchvision.models import get_model
 
-    model: nn.Module = get_model(config.model, weights=None, num_classes=CLASSES)
-    model.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
+    model: nn.Module = get_model(config.model, weights=None, num_classes=shape[3])
+    model.conv1 = nn.Conv2d(shape[0], 64, kernel_size=7, stride=2, padding=3, bias=False)
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d):
             layer.__class__ = Convolution  # torchvision takes no class for its convolutions
@@ -67,47 +71,65 @@ def resnet(config: TrialConfig) -> nn.Module:
 def network(name: str) -> Network:
     """The function that builds the network of this name, freshly initialised from torch's generator."""
     if is_plugin(name):
-        return resolve(name)
+        return _own(name)
     return CNN if name == "cnn" else resnet
 
 
-def count(config: TrialConfig) -> tuple[int, int, int]:
-    """The fields of a Cost of the config's network.
+def _own(name: str) -> Network:
+    """A user's own function of the config, and of `shape` (C, H, W) and `classes` where it has such parameters."""
+    function = resolve(name)
+    asked = inspect.signature(function).parameters.keys() & {"shape", "classes"}
+
+    def built(config: ImageConfig, shape: Shape) -> nn.Module:
+        given = {"shape": shape[:3], "classes": shape[3]}
+        module: nn.Module = function(config, **{name: given[name] for name in asked})
+        return module
+
+    return built
+
+
+def count(config: ImageConfig, shape: Shape) -> tuple[int, int, int]:
+    """Parameters, FLOPs of an image's forward pass and layers with weights of the config's network.
 
     Counted without computing, on torch's meta device, where it is one of ours.
-    Raises StudyError where a user's own network can't be built or gives another shape than [N, 10].
+    Raises StudyError where a user's own network can't be built or gives another shape than [N, K].
     """
     if is_plugin(config.model):
-        return _plugin_count(config)
+        return _plugin_count(config, shape)
     with torch.device("meta"):
-        return _counted(network(config.model)(config))[0]
+        return _counted(network(config.model)(config, shape), shape)[0]
 
 
-def _plugin_count(config: TrialConfig) -> tuple[int, int, int]:
+def _plugin_count(config: ImageConfig, shape: Shape) -> tuple[int, int, int]:
     try:
-        counted, shape = _counted(network(config.model)(config))
+        counted, given = _counted(network(config.model)(config, shape), shape)
     except StudyError:
         raise
     except (Exception, SystemExit) as error:  # whatever the user's own code raises
         raise StudyError(
-            f"model {config.model!r} fails on images [2, 1, {IMAGE_SIZE}, {IMAGE_SIZE}]: "
+            f"model {config.model!r} fails on images {[2, *shape[:3]]}: "
             f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         ) from None
-    if shape != (2, CLASSES):
+    if given != (2, shape[3]):
         raise StudyError(
-            f"model {config.model!r} gives {list(shape)} for 2 images; needed is [2, {CLASSES}], "
+            f"model {config.model!r} gives {list(given)} for 2 images; needed is [2, {shape[3]}], "
             "one row of logits per image"
         )
     return counted
 
 
-def _counted(model: nn.Module) -> tuple[tuple[int, int, int], tuple[int, ...]]:
+def _counted(model: nn.Module, shape: Shape) -> tuple[tuple[int, int, int], tuple[int, ...]]:
     """What `count` gives, and the shape of the logits of two images."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"it returned a {type(model).__name__} instead of an nn.Module")
+    if own_loop := [name for name in OWN_LOOP if hasattr(model, name)]:
+        raise TypeError(
+            f"it has a training loop of its own ({own_loop[0]}), which would not be used here; "
+            "give it as a training: docs/your-training.md"
+        )
     model.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        logits = model(torch.zeros(2, 1, IMAGE_SIZE, IMAGE_SIZE))
+        logits = model(torch.zeros(2, *shape[:3]))
     parameters = sum(weights.numel() for weights in model.parameters() if weights.requires_grad)
     layers = sum(weights.dim() > 1 for weights in model.parameters())
     return (parameters, counter.get_total_flops() // 2, layers), tuple(logits.shape)

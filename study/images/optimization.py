@@ -10,11 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from study.images.config import TrialConfig
-from study.images.data import CLASSES
+from study.images.config import ImageConfig
 
 
-def optimizer(config: TrialConfig, model: nn.Module) -> torch.optim.Optimizer:
+def optimizer(config: ImageConfig, model: nn.Module) -> torch.optim.Optimizer:
     """torch's optimizer of this name; what the config does not have stays at torch's default.
 
     On a GPU it can be part of a CUDA graph: it reads nothing from the device, and keeps there what changes
@@ -38,18 +37,18 @@ def optimizer(config: TrialConfig, model: nn.Module) -> torch.optim.Optimizer:
             return torch.optim.RMSprop(weights, lr, weight_decay=decay, momentum=momentum, capturable=on_gpu)
 
 
-def loss(config: TrialConfig, labels: npt.NDArray[np.int64]) -> nn.CrossEntropyLoss:
+def loss(config: ImageConfig, labels: npt.NDArray[np.int64], classes: int) -> nn.CrossEntropyLoss:
     """The cross-entropy of the config, for a training set with these labels [N]."""
     weight = None
     if config.loss == "balanced_cross_entropy":
-        weight = torch.tensor(balanced_weights(labels), dtype=torch.float32)
+        weight = torch.tensor(balanced_weights(labels, classes), dtype=torch.float32)
     return nn.CrossEntropyLoss(weight=weight, label_smoothing=config.label_smoothing)
 
 
-def balanced_weights(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def balanced_weights(labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.float64]:
     """N / n_c / K for each class c, 1 for balanced classes (the report's Figure 7: 60000 / n_c / 10).
 
     float64 [K] from labels [N]; 0 for a class that has no image.
     """
-    counts = np.bincount(labels, minlength=CLASSES)
-    return np.divide(len(labels) / CLASSES, counts, out=np.zeros(CLASSES), where=counts > 0)
+    counts = np.bincount(labels, minlength=classes)
+    return np.divide(len(labels) / classes, counts, out=np.zeros(classes), where=counts > 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console, Group
@@ -10,8 +11,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from study.plan import Trial
+from study.plan import Plan, Trial
 from study.terminal import plain, styled
+from study.training import Cost, Metric
 
 
 class Progress:
@@ -21,8 +23,9 @@ class Progress:
     it goes to `console`, which is on stderr.
     """
 
-    def __init__(self, console: Console, trials: list[Trial], work: dict[str, float]) -> None:
+    def __init__(self, console: Console, trials: list[Trial], plan: Plan, work: Mapping[str, float]) -> None:
         self.console = console
+        self._trainings = plan.trainings
         self._work = work
         self._total = len(trials)
         self._ended = 0
@@ -55,10 +58,10 @@ class Progress:
                 self.note(trial, note)
         if "waits" in result:
             return
-        share = result["iteration"] / result["iterations"]
+        share = result["percent"] / 100
         # What an earlier run trained took none of this run's time.
         if trial.key not in self._already:
-            self._already[trial.key] = result["resumed_at"] / result["iterations"]
+            self._already[trial.key] = result["resumed_at"] / (result["steps"] or 1)
         self._shares[trial.key] = share
         self._running[trial.key] = (trial, result)
         if result["whole"]:  # a scheduler that stops a trial sets `done` too
@@ -78,7 +81,7 @@ class Progress:
     def stopped(self, trial: Trial, result: dict[str, Any]) -> None:
         """A trial that a scheduler stopped early."""
         self._end(trial)
-        said = f"stopped early at iteration {result['iteration']} of {result['iterations']}"
+        said = f"stopped early at step {result['step']} of {result['steps']}"
         self.console.print(self._counted(styled(f"{trial.name}: {said}")))
 
     def _end(self, trial: Trial) -> None:
@@ -87,11 +90,12 @@ class Progress:
         self._ended += 1
 
     def _line(self, trial: Trial, result: dict[str, Any]) -> Text:
+        kind = self._trainings[trial.training]
         if result["diverged"]:
-            said = f"diverged at iteration {result['iteration']}"
+            said = f"diverged at step {result['step']}"
         else:
-            said = f"test accuracy {result['test_accuracy']:.2%}"
-        return self._counted(styled(f"{trial.name}: {said}, {result['images_per_second']:,.0f} images/s"))
+            said = shown(kind.metrics[0], result["reported"])
+        return self._counted(styled(f"{trial.name}: {said}, {result['rate']:,.0f} {kind.counts}/s"))
 
     def _counted(self, line: Text) -> Text:
         return Text(f"[{self._ended}/{self._total}] ").append_text(line)
@@ -122,15 +126,18 @@ class LiveProgress(Progress):
     def _render(self) -> Group:
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("trial")
-        for column in ("epoch", "iteration", "training accuracy", "images/s"):
+        for column in ("step", "", "newest", "speed"):
             table.add_column(column, justify="right")
         for trial, result in list(self._running.values()):
+            kind = self._trainings[trial.training]
+            watched = kind.metric(trial.watched)
+            newest = "" if result["newest"] is None else shown(watched, result["newest"])
             table.add_row(
                 plain(trial.name),
-                f"{result['epoch']}/{trial.config.epochs}",
-                f"{result['iteration']}/{result['iterations']}",
-                f"{result['train_accuracy']:.1%}",
-                f"{result['images_per_second']:,.0f}",
+                f"{result['step']:,}" + (f"/{result['steps']:,}" if result["steps"] else ""),
+                f"{result['percent']:.0f} %" if result["steps"] else "",
+                newest,
+                f"{result['rate']:,.0f} {kind.counts}/s",
             )
         left = self.seconds_left()
         eta = "starting" if left is None else f"about {_duration(left)} left"
@@ -138,9 +145,17 @@ class LiveProgress(Progress):
         return Group(table, Text(f"{self._ended}/{self._total} trials{failed}, {eta}", style="bold"))
 
 
-def progress_for(console: Console, trials: list[Trial], work: dict[str, float]) -> Progress:
+def progress_for(console: Console, trials: list[Trial], plan: Plan, costs: Mapping[str, Cost]) -> Progress:
     """The live table in a terminal, lines elsewhere."""
-    return (LiveProgress if console.is_terminal else Progress)(console, trials, work)
+    work = {trial.key: costs[trial.key].work for trial in trials}
+    return (LiveProgress if console.is_terminal else Progress)(console, trials, plan, work)
+
+
+def shown(metric: Metric, value: float) -> str:
+    """`hit rate 97.20 %`."""
+    label = metric.label or metric.name.replace("_", " ")
+    number = f"{value * metric.scale:.2f}" if metric.unit == "%" else f"{value:.4g}"
+    return f"{label} {number} {metric.unit}".rstrip()
 
 
 def _duration(seconds: float) -> str:

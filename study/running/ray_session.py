@@ -33,6 +33,7 @@ QUIET = {
     # Tune's actors have an environment of their own and can't take over the workers that Ray starts first.
     "RAY_prestart_worker_first_driver": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a training's relative paths mean the folder where `study` runs
 }
 
 

@@ -9,14 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from study.errors import StudyError
-from study.images.cost import Cost
+from study.training import Cost
 
-# Per image, forward. The report's CNNs and ResNet-18 are below it, at most 72 million; ResNet-34 is above.
-LARGE_NETWORK_FLOPS = 100_000_000
-# Of a layer in a step of training, on average. From there on two threads train nearly as many images as two
-# trials of one thread do (CNN of width 50: 0.95, 100: 0.98); in smaller layers they wait more for each other
-# (width 25: 0.93, 12: 0.86, ResNet-18 and 50: 0.92; benchmarks/threads.py). More than two were not measured.
-TWO_THREADS_FLOPS = 2e9
 # The device files of NVIDIA's driver, of NVIDIA's under WSL, and of AMD's.
 GPU_DRIVERS = ("nvidiactl", "dxg", "kfd")
 
@@ -32,6 +26,24 @@ class Resources:
     def threads(self) -> int:
         """torch's threads: the trial's CPUs, at least one."""
         return max(1, int(self.cpus))
+
+    def prepare_process(self) -> str:
+        """Hold this process to the share, where it may come from another trial; the device that it trains on."""
+        # Libraries that are loaded later, and the processes that it starts, read this.
+        os.environ["OMP_NUM_THREADS"] = str(self.threads)
+        _hold_threads(self.threads)
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            torch.set_num_threads(self.threads)
+        if not self.gpus:
+            return "cpu"
+        import torch as loaded
+
+        if not loaded.cuda.is_available():
+            return "cpu"
+        loaded.cuda.empty_cache()
+        loaded.cuda.set_per_process_memory_fraction(min(1.0, self.gpus))
+        return "cuda"
 
     def concurrent_on(self, nodes: Sequence[Node]) -> int:
         """How many such trials run at once."""
@@ -85,43 +97,27 @@ def _gpus() -> int:
     return torch.cuda.device_count()
 
 
-def check_asked(cpus_per_trial: float | None, gpus_per_trial: float | None) -> None:
-    """Raises StudyError for what no machine can give."""
-    if cpus_per_trial is not None and not (cpus_per_trial >= 1 and cpus_per_trial % 1 == 0):
-        raise StudyError(f"--cpus-per-trial {cpus_per_trial:g}: give a whole number of cores, 1 or more")
-    if gpus_per_trial is not None and not (
-        gpus_per_trial >= 0 and (gpus_per_trial <= 1 or gpus_per_trial % 1 == 0)
-    ):
-        raise StudyError(
-            f"--gpus-per-trial {gpus_per_trial:g}: give auto, 0, a fraction up to 1, or whole GPUs"
-        )
-
-
 def decide(
     cpus_per_trial: float | None,
     gpus_per_trial: float | None,
     nodes: Sequence[Node],
     cost: Cost,
     loads: Sequence[Load] = (),
-    batch_size: int = 1,
 ) -> Resources:
-    """The share of a trial whose network has this cost. None is automatic.
+    """The share of a trial of this cost. None is automatic.
 
     That is one core and, where there is a GPU, the part of it that the trial's loads, as measured on the
-    kinds of GPU that may run it, allow on each of them; a rule of thumb where nothing was measured. On
-    nodes without a GPU two cores, where layers are large and all of them have two. The trial alone decides,
+    kinds of GPU that may run it, allow on each of them; what its training says where nothing was measured. On
+    nodes without a GPU two cores, where its training has use for them and all nodes have two. The trial alone decides,
     not what else is to be trained: a result's last bits depend on its threads.
 
     Raises StudyError where no node could ever run such a trial, which Ray would wait for for ever.
     """
-    check_asked(cpus_per_trial, gpus_per_trial)
     if gpus_per_trial is None:
-        gpus_per_trial = _automatic(cpus_per_trial or 1, nodes, loads or [_rule_of_thumb(cost.flops)])
+        gpus_per_trial = _automatic(cpus_per_trial or 1, nodes, loads or [_unmeasured(cost)])
     if cpus_per_trial is None:
-        # Forward, and backward for weights and for inputs.
-        of_layer = 3 * cost.flops * batch_size / max(1, cost.layers)
-        large = not gpus_per_trial and of_layer >= TWO_THREADS_FLOPS
-        cpus_per_trial = 2 if large and min((n.cpus for n in nodes if n.cpus), default=0) >= 2 else 1
+        cores = min((node.cpus for node in nodes if node.cpus), default=0)
+        cpus_per_trial = 2 if cost.threads >= 2 and not gpus_per_trial and cores >= 2 else 1
     asked = Resources(cpus_per_trial, gpus_per_trial)
     if not asked.concurrent_on(nodes):
         largest = max(nodes, key=lambda node: (node.gpus, node.cpus))
@@ -136,8 +132,8 @@ def decide(
 def share_for(memory_bytes: int, total_bytes: int, busy: float, cores: float, gpus: float) -> float:
     """The smallest of 1, 1/2, 1/3, ... of a GPU in which such a trial fits, for a node that feeds `gpus`.
 
-    So many fit as its memory holds, as a GPU does not mind (their loads add up to about its whole time), and
-    as there are `cores` for, of which a trial takes one.
+    Limited by GPU memory, by GPU utilisation (loads that add up to about its whole time) or by CPU cores, of which a
+    trial takes one; whichever is smallest.
     """
     at_once = min(total_bytes // memory_bytes, round(1 / busy), int(cores / gpus))
     return 1 / max(1, at_once)
@@ -156,7 +152,19 @@ def _automatic(cpus: float, nodes: Sequence[Node], loads: Sequence[Load]) -> flo
     )
 
 
-def _rule_of_thumb(flops: int) -> Load:
-    """A small network waits for the launch of its kernels most of the time: eight share a GPU, or four."""
-    at_once = 8 if flops < LARGE_NETWORK_FLOPS else 4
-    return Load(1, at_once, 1 / at_once)
+def _unmeasured(cost: Cost) -> Load:
+    """The load of a trial of which its training says how many share a GPU."""
+    return Load(1, cost.on_a_gpu, 1 / cost.on_a_gpu)
+
+
+def lost_its_gpu(error: BaseException) -> bool:
+    """Whether the process can't use its GPU any more, and has to be replaced."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(error, torch.AcceleratorError)
+
+
+def _hold_threads(threads: int) -> None:
+    """Limit the thread pools of BLAS and OpenMP, which otherwise take all cores."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(limits=threads)

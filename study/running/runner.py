@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from study.images.cost import Cost, cost
+from study import own_code
 from study.plan import Plan, Trial
 from study.provenance import git_commit
 from study.running import node_check, resources
-from study.running.prepare import Prepared, prepare
+from study.running.attempt import Settings
+from study.running.options import Options
+from study.running.prepare import Prepared, costs_of, prepare
 from study.running.progress import progress_for
 from study.running.ray_session import ray_session, with_workers
 from study.running.scratch import workspace
 from study.running.stop_signals import check_stop
 from study.store.trial_store import TrialStore
 from study.terminal import styled
-
-MAX_FAILURES = 2
+from study.training import Cost
 
 
 @dataclass
@@ -34,30 +35,9 @@ class Outcome:
     interrupted: bool = False
 
 
-@dataclass(frozen=True)
-class Options:
-    """How to run, as opposed to what. None means automatic.
-
-    A result is the same to the bit on the same device with the same number of threads, to rounding elsewhere.
-    `trial_timeout` is in seconds, for one attempt. `max_failures` is how often a trial whose process was lost
-    is started again; an error that the trial itself raises is not tried again.
-    """
-
-    cpus_per_trial: float | None = None
-    gpus_per_trial: float | None = None
-    max_concurrent: int | None = None
-    address: str | None = None
-    checkpoint_seconds: float = 10.0
-    trial_timeout: float | None = None
-    max_failures: int = MAX_FAILURES
-    scheduler: str | None = None
-    tensorboard: bool = False
-
-
 def run(
     plan: Plan,
     store: TrialStore,
-    data_folder: Path,
     options: Options,
     console: Console,
     on_finished: Callable[[str], None] = lambda key: None,
@@ -69,10 +49,9 @@ def run(
     as KeyboardInterrupt. Raises StudyError where trials don't fit their data, could never have their
     resources, or a node can't use the storage; nothing has been written then.
     """
-    resources.check_asked(options.cpus_per_trial, options.gpus_per_trial)
     with workspace() as folder, ThreadPoolExecutor(1) as thread:
-        # torch's import and the data take as long as Ray's start does.
-        prepared = thread.submit(prepare, plan, data_folder)
+        # The data, and what costs need, take as long as Ray's start does.
+        prepared = thread.submit(prepare, plan)
         with ray_session(options.address, folder) as nodes:
             asked = options.cpus_per_trial or 1, options.gpus_per_trial or 0
             nodes = with_workers(nodes, *asked, _say_to(console))
@@ -80,7 +59,7 @@ def run(
 
 
 def preview(
-    plan: Plan, data_folder: Path, options: Options, console: Console
+    plan: Plan, options: Options, console: Console
 ) -> tuple[dict[str, Cost], dict[str, resources.Resources], list[resources.Node]]:
     """By key what every trial costs and would get, the stored ones too, and the nodes that would run them.
 
@@ -89,26 +68,34 @@ def preview(
     here = resources.this_machine()
     if options.address is None and (options.gpus_per_trial is not None or not here.gpus):
         decide = partial(resources.decide, options.cpus_per_trial, options.gpus_per_trial, [here])
-        costs = {key: cost(trial.config) for key, trial in plan.trials.items()}
-        batches = {key: trial.config.batch_size for key, trial in plan.trials.items()}
-        shares = {key: decide(of, batch_size=batches[key]) for key, of in costs.items()}
-        return costs, shares, [here]
+        costs = costs_of(plan)
+        shares = {id(cost): decide(cost) for cost in {id(cost): cost for cost in costs.values()}.values()}
+        return costs, {key: shares[id(cost)] for key, cost in costs.items()}, [here]
     with workspace() as folder, ray_session(options.address, folder) as nodes:
-        prepared = prepare(replace(plan, stored=set(), stopped=set()), data_folder)
-        return prepared.costs, _shares(list(plan.trials.values()), prepared, nodes, options, console), nodes
+        prepared = prepare(plan.whole())
+        return (
+            prepared.costs,
+            _shares(plan, list(plan.trials.values()), prepared, nodes, options, console),
+            nodes,
+        )
 
 
 def _shares(
+    plan: Plan,
     trials: list[Trial],
     prepared: Prepared,
     nodes: list[resources.Node],
     options: Options,
     console: Console,
 ) -> dict[str, resources.Resources]:
-    from study.running import probe  # brings torch
-
     asked = options.cpus_per_trial, options.gpus_per_trial
-    return probe.shares(trials, prepared, nodes, *asked, _say_to(console))
+    if any(node.gpus >= 1 for node in nodes) and options.gpus_per_trial is None:
+        from study.running import probe  # brings torch
+
+        return probe.shares(
+            trials, plan.trainings, prepared.data, prepared.costs, nodes, *asked, _say_to(console)
+        )
+    return {trial.key: resources.decide(*asked, nodes, prepared.costs[trial.key]) for trial in trials}
 
 
 def _say_to(console: Console) -> Callable[[str], None]:
@@ -125,33 +112,43 @@ def _train(
     on_finished: Callable[[str], None],
     folder: Path,
 ) -> Outcome:
-    from study.running.tune_callback import Follower
+    from study.running.tune_callback import TuneCallback
 
     node_check.check(store, nodes)
-    shares = _shares(plan.pending, prepared, nodes, options, console)
+    shares = _shares(plan, plan.pending, prepared, nodes, options, console)
     plan.begin(store)
     check_stop()
-    # The longest first, so that the last one does not run alone.
-    trials = sorted(plan.pending, key=lambda trial: -prepared.work[trial.key])
-    with progress_for(console, trials, prepared.work) as progress:
-        follower = Follower(trials, store, progress, options.max_failures, on_finished)
+    trials = longest_first(plan.pending, prepared.costs)
+    with progress_for(console, trials, plan, prepared.costs) as progress:
+        callback = TuneCallback(trials, store, progress, options.max_failures, on_finished)
         places, interrupted = list(range(len(trials))), False
         while places and not interrupted:
-            _tuner(trials, places, prepared, shares, store, options, follower, folder).fit()
-            ended = store.states().finished | follower.stopped | follower.failed.keys()
-            places = follower.to_repeat()
+            _tuner(trials, places, plan, prepared, shares, store, options, callback, folder).fit()
+            ended = store.states().finished | callback.stopped | callback.failed.keys()
+            places = callback.to_repeat()
             interrupted = not {trial.key for trial in trials} <= ended | {trials[i].key for i in places}
-    return Outcome(follower.failed, interrupted)
+    return Outcome(callback.failed, interrupted)
+
+
+def longest_first(trials: list[Trial], costs: dict[str, Cost]) -> list[Trial]:
+    """In the order in which they start, so that the last one does not run alone."""
+    return sorted(trials, key=lambda trial: -costs[trial.key].work)
+
+
+def settings(options: Options) -> Settings:
+    """What all attempts have in common."""
+    return Settings(git_commit(Path.cwd()), options.checkpoint_every, options.trial_timeout)
 
 
 def _tuner(
     trials: list[Trial],
     places: list[int],
+    plan: Plan,
     prepared: Prepared,
     shares: dict[str, resources.Resources],
     store: TrialStore,
     options: Options,
-    follower: Any,
+    callback: Any,
     folder: Path,
 ) -> Any:
     """The tune.Tuner of the trials at these places, in this order. Its files are never the truth."""
@@ -161,15 +158,14 @@ def _tuner(
 
     trainable = tune.with_parameters(
         TrialTrainable,
-        trials=trials,
-        costs=prepared.costs,
-        datasets=prepared.datasets,
-        networks=prepared.networks,
+        trials=[trial.travelling() for trial in trials],
+        trainings={name: own_code.by_value(kind) for name, kind in plan.trainings.items()},
+        code={name: own_code.by_value(name) for name in plan.own_code() if isinstance(name, str)},
+        data=prepared.data,
         storage=str(store.root),
+        folder=str(Path.cwd()),
         shares=shares,
-        commit=git_commit(Path.cwd()),
-        checkpoint_seconds=options.checkpoint_seconds,
-        trial_timeout=options.trial_timeout,
+        settings=settings(options),
     )
 
     # Tune unpickles `bundle` several times a trial, and with it all that it refers to.
@@ -185,13 +181,13 @@ def _tuner(
         tune_config=tune.TuneConfig(
             reuse_actors=True,
             max_concurrent_trials=options.max_concurrent,
-            scheduler=_scheduler(options.scheduler),
+            scheduler=_scheduler(options.scheduler, plan, trials),
             trial_name_creator=_short_name,
             trial_dirname_creator=_short_name,
         ),
         run_config=tune.RunConfig(
             storage_path=str(folder / "tune"),
-            callbacks=[follower],
+            callbacks=[callback],
             failure_config=tune.FailureConfig(max_failures=options.max_failures),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=0,
@@ -199,16 +195,17 @@ def _tuner(
     )
 
 
-def _scheduler(name: str | None) -> Any:
-    """Tune's ASHA on the training accuracy of the last iterations: the test set decides nothing."""
+def _scheduler(name: str | None, plan: Plan, trials: list[Trial]) -> Any:
+    """Tune's ASHA on the metric that the study watches, in its direction: the reported one decides nothing."""
     if name is None:
         return None
     from ray.tune.schedulers import ASHAScheduler
 
+    watched = plan.trainings[trials[0].training].metric(trials[0].watched)
     return ASHAScheduler(
         time_attr="percent",
-        metric="recent_accuracy",
-        mode="max",
+        metric="watched",
+        mode="max" if watched.better == "higher" else "min",
         max_t=100,
         grace_period=10,
         reduction_factor=3,

@@ -18,12 +18,15 @@ IMPORT = "<frozen importlib._bootstrap>"
 
 @contextlib.contextmanager
 def stop_signals(*, last: bool = False) -> Iterator[Callable[[], None]]:
-    """All three raise KeyboardInterrupt inside, or do what a library makes of Ctrl-C meanwhile.
+    """Inside, SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt, or do what a library makes of Ctrl-C meanwhile.
 
-    Gives what takes them back from libraries: Ray takes SIGTERM, Tune SIGINT and SIGUSR1 for its time and
-    more. Left with the handlers as they were; where the process ends afterwards (`last`), with none of the
-    three heard any more, so that it ends with its own exit code. Elsewhere than in a main thread it does
-    nothing.
+    Yields a function that installs these handlers again; call it after Ray or Tune have replaced them (Ray takes
+    SIGTERM, Tune SIGINT and SIGUSR1, and Tune does not give them back).
+
+    last: the process ends afterwards. All three signals are then ignored from the end of the block on, so that the
+        process ends with its own exit code. Otherwise the handlers are put back as they were.
+
+    Elsewhere than in the main thread it does nothing, since only that can set handlers.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None

@@ -1,4 +1,4 @@
-"""Follower: hears from Ray Tune what the trials do, shows it, and remembers the failures."""
+"""TuneCallback: hears from Ray Tune what the trials do, shows it, and remembers the failures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from study.store.files import StorageError
 from study.store.trial_store import TrialStore
 
 
-class Follower(tune.Callback):  # type: ignore[misc]
+class TuneCallback(tune.Callback):  # type: ignore[misc]
     """Tune's callback. `failed` maps a key to the trial, its last line, and where the traceback lies;
     `stopped` are the keys of those that a scheduler stopped early.
     """
@@ -64,7 +64,7 @@ class Follower(tune.Callback):  # type: ignore[misc]
         trial.run_metadata.metric_analysis.clear()
         trial.run_metadata.metric_n_steps.clear()
         if not last["whole"]:
-            why = {name: last[name] for name in ("iteration", "iterations", "recent_accuracy")}
+            why = {"metric": ours.watched, **{name: last[name] for name in ("step", "steps", "watched")}}
             try:
                 self._store.save_stopped(ours.key, why)
             except StorageError as error:

@@ -6,28 +6,50 @@ import hashlib
 import io
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from study.store.files import reason
+from study.store.parquet_foot import Foot, foot_of
 from study.store.records import Damaged
 
-# The counts of steps alone take more than a byte a row: a curve of four columns, however its losses repeat
-# themselves, has less than one value a byte.
+STEP = "step"
+# Its eight bytes a row are stored as they are, and there are at most 31 columns besides (study.training): a curve
+# has less than four values a byte, however many of them are null.
 VALUES_A_BYTE = 4
 # Ten million steps of four columns, and then some; each value has eight bytes at most.
 MOST_VALUES = 50_000_000
-# The foot of ten million steps has about four thousand bytes. Arrow takes hundreds for each of them.
-MOST_FOOT_BYTES = 64 * 1024
-COMPRESSIONS = {"SNAPPY", "UNCOMPRESSED"}
+# None, and Snappy.
+CODECS = {0, 1}
 
 
 def encoded_curve(columns: dict[str, Any]) -> bytes:
-    """Column -> array as a file, with a checksum of the values in its metadata."""
-    table = pa.table(columns)
+    """Columns as a file, with a checksum of the values in its metadata.
+
+    A column is an array, or an array of numbers and one that says where they are known (the others are null).
+    Numbers that float32 holds exactly are stored so.
+    """
+    table = pa.table({name: _column(values) for name, values in columns.items()})
     buffer = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata({b"sha256": _sha256(table)}), buffer)
+    measured = [name for name in columns if name != STEP]
+    pq.write_table(
+        table.replace_schema_metadata({b"sha256": _sha256(table)}),
+        buffer,
+        use_dictionary=measured,
+        compression={name: "NONE" if name == STEP else "SNAPPY" for name in columns},
+    )
     return buffer.getvalue()
+
+
+def _column(values: Any) -> pa.Array:
+    if not isinstance(values, tuple):
+        return pa.array(values)
+    numbers, known = values
+    with np.errstate(over="ignore"):
+        narrow = numbers.astype(np.float32)
+    exact = np.array_equal(narrow.astype(np.float64), numbers, equal_nan=True)
+    return pa.array(narrow if exact else numbers, mask=~known)
 
 
 def decoded_curve(content: bytes | None, where: object) -> pa.Table:
@@ -35,12 +57,9 @@ def decoded_curve(content: bytes | None, where: object) -> pa.Table:
     if content is None:
         raise Damaged(f"{where}: is missing")
     try:
-        if int.from_bytes(content[-8:-4], "little") > MOST_FOOT_BYTES:
-            raise ValueError("its foot is no curve's")
+        _check_size(foot_of(content), len(content))
         # A quarter of read_table's time, which looks for a whole data set.
-        file = pq.ParquetFile(pa.BufferReader(content))
-        _check_size(file, len(content))
-        table = file.read(use_threads=False)
+        table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
     except Exception as error:  # Arrow raises whatever its reader stumbles over
         raise Damaged(f"{where}: {reason(error)}") from None
     if (table.schema.metadata or {}).get(b"sha256") != _sha256(table):
@@ -48,28 +67,15 @@ def decoded_curve(content: bytes | None, where: object) -> pa.Table:
     return table.replace_schema_metadata()
 
 
-def _check_size(file: pq.ParquetFile, size: int) -> None:
+def _check_size(foot: Foot, size: int) -> None:
     """Raises ValueError where the file, of so many bytes, would become far more in memory than a curve does.
 
-    Its footer says how many values there are, for each part of it too. Snappy makes a page at most about 30
-    times as large as it was, and a number has eight bytes at most.
+    Snappy makes a page at most about 60 times as large as it was, and a number has eight bytes at most.
     """
-    footer = file.metadata
-    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
-    # Arrow ends the process where a group has a column that the whole does not have.
-    if footer.num_columns < 1 or any(group.num_columns != footer.num_columns for group in groups):
-        raise ValueError("its parts have other columns than it has")
-    schema = file.schema_arrow
-    if not all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in schema.types):
-        raise ValueError("a column is not of numbers")
-    columns = [(group.num_rows, group.column(i)) for group in groups for i in range(group.num_columns)]
-    values = sum(column.num_values for _, column in columns)
-    if any(rows != column.num_values for rows, column in columns) or values != footer.num_rows * len(schema):
-        raise ValueError("its parts have other numbers of rows than it has")
-    if values > min(MOST_VALUES, VALUES_A_BYTE * size):
-        raise ValueError(f"{footer.num_rows:,} rows of {len(schema)} columns in {size:,} bytes are no curve")
-    if other := {column.compression for _, column in columns} - COMPRESSIONS:
-        raise ValueError(f"is compressed by {', '.join(sorted(other))}")
+    if foot.values > min(MOST_VALUES, VALUES_A_BYTE * size):
+        raise ValueError(f"{foot.rows:,} rows of {foot.columns} columns in {size:,} bytes are no curve")
+    if not foot.codecs <= CODECS:
+        raise ValueError("is compressed by what no curve is")
 
 
 def _sha256(table: pa.Table) -> bytes:
@@ -78,4 +84,6 @@ def _sha256(table: pa.Table) -> bytes:
     for name, column in zip(table.column_names, table.columns, strict=True):
         digest.update(f"{name} {column.type} {len(column)} ".encode())
         digest.update(column.to_numpy().tobytes())
+        if column.null_count:
+            digest.update(column.is_null().to_numpy().tobytes())
     return digest.hexdigest().encode()

@@ -12,29 +12,26 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from study.declare.claims import Claim
 from study.errors import StudyError
+from study.store import format1
+from study.store.fields import (
+    MOST_IN_SENTENCE,
+    MOST_NUMBERS,
+    Count,
+    Label,
+    Overrides,
+    Record,
+    Sentence,
+    Values,
+)
+from study.training import Metric
 
 # Raised whenever an older version could misread what a newer one wrote.
-FORMAT = 1
+FORMAT = 2
 
-# A count that analysis can compute with, and a share.
-Count = Annotated[int, Field(ge=0, lt=2**53)]
-Share = Annotated[float, Field(ge=0, le=1)]
-# A label, a title, a name; and a sentence. Tables and figures of longer ones would fill the memory.
-MOST_IN_SENTENCE = 10_000
-Label = Annotated[str, Field(max_length=1000)]
-Sentence = Annotated[str, Field(max_length=MOST_IN_SENTENCE)]
 # A study's name is that of its files: what `study.plan` allows, and in bytes so short that `-effect.svg` and
 # what is added while a file is written still have room in the file's name.
 STUDY_NAME = r"\w[\w .+-]{,99}"
@@ -51,12 +48,6 @@ class NewerFormat(Damaged):
     """A file that a newer version wrote, which this one can't read."""
 
 
-class Record(BaseModel):
-    """Read as it is: a number is not made of a text."""
-
-    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
-
-
 class FileRecord(Record):
     """What every file says besides."""
 
@@ -64,30 +55,11 @@ class FileRecord(Record):
     sha256: str
 
 
-class EpochRecord(Record):
-    """What an epoch's end measured; accuracies in [0, 1]."""
-
-    epoch: Count
-    test_loss: float
-    test_accuracy: Share
-    test_top5: Share
-    validation_accuracy: Share | None
-
-
-class ConfigRecord(Record):
-    """The hyperparameters by which results are sorted; the others come with them."""
-
-    seed: Count
-    dataset: Label
-    precision: Label
-    epochs: Count
-
-
 class ProvenanceRecord(Record):
-    """Where a result comes from; durations in seconds."""
+    """Where a result comes from; durations in seconds, `rate` in what the training counts a second."""
 
     training_seconds: float
-    images_per_second: float
+    rate: float
     started: Label
     device: Label
     cpu: Label
@@ -97,41 +69,39 @@ class ProvenanceRecord(Record):
 
 
 class EndedRecord(FileRecord):
-    """trials/<key>/result.json, whatever the end was."""
+    """trials/<key>/result.json, whatever the end was.
+
+    `data` is the fingerprint of what the trial was trained on; key, config, seed and data say what it is. `facts` are
+    numbers about it that are no metrics.
+    """
 
     key: str
-    config: ConfigRecord
-    iterations: Count
-    parameters: Count
-    flops_per_image: Count
-    test_class_counts: list[Count]
+    training: Label
+    config: Overrides
+    seed: Count
+    data: Label
+    steps: Count
+    facts: Values
     provenance: ProvenanceRecord
 
 
 class FinishedRecord(EndedRecord):
-    """Of a trial that was trained to its end."""
+    """Of a trial that was trained to its end.
+
+    `metrics` is what each counts as, not scaled for a unit; `at` the step where that value was measured.
+    """
 
     status: Literal["finished"]
-    metrics: list[EpochRecord] = Field(min_length=1)
-    weights_sha256: str
+    metrics: Values = Field(min_length=1)
+    at: Annotated[dict[Label, Count], Field(max_length=MOST_NUMBERS)]
+    weights_sha256: str | None
 
 
 class DivergedRecord(EndedRecord):
-    """Of a trial that diverged: no epoch need have ended, and the last weights say nothing."""
+    """Of a trial that diverged: what it measured before says nothing of it as a whole, nor do its last weights."""
 
     status: Literal["diverged"]
-    metrics: list[EpochRecord]
     weights_sha256: None
-
-
-def _not_long(overrides: dict[str, Any]) -> dict[str, Any]:
-    if len(json.dumps(overrides)) > MOST_IN_SENTENCE:
-        raise ValueError(f"has more than {MOST_IN_SENTENCE:,} characters")
-    return overrides
-
-
-# Hyperparameters that tables and the report show.
-Overrides = Annotated[dict[str, Any], AfterValidator(_not_long)]
 
 
 class CandidateRecord(Record):
@@ -150,7 +120,12 @@ class ArmRecord(Record):
 
 
 class StudyRecord(FileRecord):
-    """studies/<name>.json: everything that analysis needs to know of a study besides its trials."""
+    """studies/<name>.json: everything that analysis needs to know of a study besides its trials.
+
+    The first of `metrics` is the one of tables; `watched` is followed while trials run, and `selected_by` selects
+    among an arm's candidates ("" where nothing is tuned). `data` are the hyperparameters that choose the data, as
+    they were in this run; `published_for` the same as the study declares them. `published` is in the metrics' units.
+    """
 
     name: str
     source: Label
@@ -160,9 +135,17 @@ class StudyRecord(FileRecord):
     varies: Label
     reference: Label
     seeds: Count
+    training: Label
+    continues: bool
+    counts: Label
+    metrics: Annotated[list[Metric], Field(min_length=1, max_length=MOST_NUMBERS)]
+    watched: Label
+    selected_by: Label
     arms: list[ArmRecord] = Field(min_length=1)
     fixed: Overrides
     overrides: Overrides
+    data: Overrides
+    published_for: Overrides
     versions: dict[str, str]
     published: dict[str, dict[str, float]]
     claims: list[Claim]
@@ -176,6 +159,12 @@ class StudyRecord(FileRecord):
             raise ValueError("the reference is no arm")
         if unknown := {label for claim in self.claims for label in claim.arms} - set(labels):
             raise ValueError(f"a claim is about what is no arm: {', '.join(sorted(unknown))}")
+        metrics = {metric.name for metric in self.metrics}
+        named = [self.watched, *filter(None, (self.selected_by, *(claim.metric for claim in self.claims)))]
+        named += [metric.series for metric in self.metrics]
+        named += [metric for values in self.published.values() for metric in values]
+        if len(metrics) < len(self.metrics) or not set(named) <= metrics:
+            raise ValueError("its metrics are not those that it names")
         if any(len(claim.sentence) > MOST_IN_SENTENCE for claim in self.claims):
             raise ValueError(f"a claim's sentence has more than {MOST_IN_SENTENCE:,} characters")
         return self
@@ -226,6 +215,9 @@ def decoded(content: bytes | None, kind: TypeAdapter[Any], where: object) -> dic
     if isinstance(written, int) and written > FORMAT:
         raise NewerFormat(f"{where}: was written by a newer version of study")
     try:
+        if written == 1:
+            value = format1.upgraded(content)
+            content = json.dumps({**value, "sha256": ""}).encode()
         kind.validate_json(content)
     except StudyError as error:  # of a claim
         raise Damaged(f"{where}: {error}") from None
@@ -234,7 +226,7 @@ def decoded(content: bytes | None, kind: TypeAdapter[Any], where: object) -> dic
         place = ".".join(map(str, first["loc"]))
         raise Damaged(f"{where}: {place}{': ' if place else ''}{first['msg']}") from None
     del value["format"]
-    return value
+    return dict(value)
 
 
 def _sha256(value: dict[str, Any]) -> str:

@@ -32,7 +32,7 @@ class EventFiles:
                         self._folders[key].append(f"{folder}/seed-{seed}")
 
     def write(self, key: str) -> None:
-        """Per iteration loss and accuracy, per epoch test accuracy, and the hyperparameters.
+        """Each metric at the steps where it was measured, and the hyperparameters.
 
         Where this trial's event files are there already, they stay; another's are replaced.
         """
@@ -52,16 +52,15 @@ class EventFiles:
 
     def _write(self, key: str, folder: str) -> None:
         result, curve = self._store.result(key), self._store.curve(key).to_pydict()
+        steps = curve.pop("step")
         with SummaryWriter(folder) as writer:
-            columns = (curve[name] for name in ("iteration", "train_loss", "train_accuracy"))
-            for iteration, loss, accuracy in zip(*columns, strict=True):
-                writer.add_scalar("train/loss", loss, iteration)
-                writer.add_scalar("train/accuracy", accuracy, iteration)
-            for epoch in result["metrics"]:
-                for name in ("accuracy", "top5", "loss"):
-                    writer.add_scalar(f"test/{name}", epoch[f"test_{name}"], epoch["epoch"])
-            settings = "\n".join(f"    {name}: {value}" for name, value in result["config"].items())
-            writer.add_text("hyperparameters", settings)
+            for name, values in curve.items():
+                for step, value in zip(steps, values, strict=True):
+                    if value is not None:
+                        writer.add_scalar(name, value, step)
+            settings = {**result["config"], "seed": result["seed"]}
+            lines = "\n".join(f"    {name}: {value}" for name, value in settings.items())
+            writer.add_text("hyperparameters", lines)
 
 
 def _as_name(label: str) -> str:

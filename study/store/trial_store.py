@@ -1,9 +1,9 @@
 """TrialStore: where finished trials lie, keyed by what they are, on any filesystem.
 
     studies/<name>.json           a study as last run: arms, seeds, keys, published, claims
-    trials/<key>/curve.parquet    iteration, epoch, train_loss, train_accuracy
+    trials/<key>/curve.parquet    step, and a column for each metric, null where it was not measured
     trials/<key>/result.json      config, metrics, provenance; written last: it commits the trial
-    trials/<key>/checkpoint.pt    only while unfinished: a sha256 (32 bytes), then Training.state()
+    trials/<key>/checkpoint.pt    only while unfinished: a sha256 (32 bytes), then TrialRun.state()
     trials/<key>/stopped.json     only if a scheduler stopped the trial early: where and why
     trials/<key>/error.txt        only after a failure: the traceback
     trials/<key>/lock             only while unfinished: held by the process that trains it
@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 from upath import UPath
 
 from study.errors import StudyError
+from study.store import format1
 from study.store.curve_file import decoded_curve, encoded_curve
 from study.store.files import Files, RefusedFile, StorageError, is_local, is_temporary, reason
 from study.store.records import RESULT, STUDY, Damaged, NewerFormat, decoded, encoded
@@ -54,6 +55,10 @@ class States:
     stopped: set[str]
     interrupted: set[str]
     littered: set[str]
+
+    def __contains__(self, key: str) -> bool:
+        """Whether anything of this trial is stored."""
+        return key in self.finished or key in self.stopped or key in self.interrupted
 
 
 class TrialStore:
@@ -158,11 +163,14 @@ class TrialStore:
         return result
 
     def curve(self, key: str) -> pa.Table:
-        """The trial's iterations. Raises Damaged, also where it is missing."""
-        return decoded_curve(*self._read(f"trials/{key}/curve.parquet", MOST_CURVE_BYTES))
+        """The trial's steps and what was measured at them. Raises Damaged, also where it is missing."""
+        curve = decoded_curve(*self._read(f"trials/{key}/curve.parquet", MOST_CURVE_BYTES))
+        return format1.upgraded_curve(curve, self.result(key)) if format1.is_curve(curve) else curve
 
     def commit(self, key: str, curve: dict[str, Any], result: dict[str, Any]) -> None:
-        """Write a finished trial: first the curve (column -> array), then the result that makes it count."""
+        """Write a trial that ended: first the curve (as `encoded_curve` takes it), then the result that makes it
+        count.
+        """
         self.files.write(f"trials/{key}/curve.parquet", encoded_curve(curve))
         self.files.write(f"trials/{key}/result.json", encoded({"key": key, **result}))
         self.tidy(key)

@@ -70,6 +70,9 @@ def read_only(folder: Path) -> None:
 
 CASES = [
     Case("mnist-absent", MNIST, "mnist is not in data, and it can't be downloaded"),
+    Case(
+        "cifar10-absent", "plan good.py --dataset cifar10", "CIFAR-10 can't be had in data: URLError", lines=1
+    ),
     Case("mnist-read-only-folder", MNIST, "Permission denied", make=read_only),
     Case("mnist-folder-is-file", f"{MNIST}/x", "mnist is not in data/x", {"data": b""}),
     Case(
@@ -106,7 +109,14 @@ CASES = [
     mnist("labels-as-images", "train images are uint8 [30, 1]", {IMAGES: SOUND[LABELS]}),
     mnist("images-as-labels", "labels", {LABELS: SOUND[IMAGES]}),
     mnist(
-        "small-images", "train images are uint8 [30, 1, 14, 14]; needed are uint8", {IMAGES: idx(30, 14, 14)}
+        "small-images",
+        "mnist: images are [1, 14, 14]; needed are [1, 28, 28]",
+        {IMAGES: idx(30, 14, 14), TEST_IMAGES: idx(20, 14, 14)},
+    ),
+    mnist(
+        "small-training-images",
+        "test images are [1, 28, 28], training images [1, 14, 14]",
+        {IMAGES: idx(30, 14, 14)},
     ),
     mnist("no-images", "train images are uint8 [0, 1, 28, 28]", {IMAGES: idx(0, 28, 28), LABELS: idx(0)}),
     mnist(
@@ -144,10 +154,16 @@ CASES = [
     plugin("raises-tune", "def make(): raise RuntimeError('no')", "fails: RuntimeError: no", "tune"),
     own("floats", "train images are float64", train_images="np.zeros((30, 1, 28, 28))"),
     own(
-        "colour", "train images are uint8 [30, 3, 28, 28]", train_images="np.zeros((30, 3, 28, 28), np.uint8)"
+        "colour",
+        "test images are [1, 28, 28], training images [3, 28, 28]",
+        train_images="np.zeros((30, 3, 28, 28), np.uint8)",
     ),
     own("no-channel", "train images are uint8 [30, 28, 28]", train_images="np.zeros((30, 28, 28), np.uint8)"),
-    own("large", "test images are uint8 [20, 1, 32, 32]", test_images="np.zeros((20, 1, 32, 32), np.uint8)"),
+    own(
+        "large",
+        "test images are [1, 32, 32], training images [1, 28, 28]",
+        test_images="np.zeros((20, 1, 32, 32), np.uint8)",
+    ),
     own("scalar", "train images are a uint8, not a NumPy array", train_images="np.uint8(3)"),
     own("labels-int32", "train labels are int32; needed are int64", train_labels="np.zeros(30, np.int32)"),
     own("labels-negative", "train labels reach from -1 to -1", train_labels="np.full(30, -1)"),

@@ -12,10 +12,10 @@ def setting(id: str, pair: str, said: str, **more) -> Case:
 CASES = [
     setting("no-equals", "lr", "--set lr: write KEY=VALUE"),
     setting("empty", "", "write KEY=VALUE"),
-    setting("no-key", "=3", "unknown hyperparameter ''"),
+    setting("no-key", "=3", "has no hyperparameter ''"),
     setting("no-value", "lr=", "lr = ''"),
     setting("unknown", "lrr=1", "did you mean 'lr'?"),
-    setting("unknown-far", "zzz=1", "unknown hyperparameter 'zzz'"),
+    setting("unknown-far", "zzz=1", "has no hyperparameter 'zzz'"),
     setting("dash", "batch-size=3", "did you mean 'batch_size'?"),
     setting("space", " lr=3", "did you mean 'lr'?"),
     setting("seed", "seed=1", "--seeds N runs the seeds 0 to N-1"),

@@ -218,7 +218,7 @@ CASES = [
     study(
         "claim-metric",
         "title='a', arms={'a': {}, 'b': {'lr': 1.0}}, claims=[increasing('acc', 'x')]",
-        "metric = 'acc'",
+        "unknown metric 'acc'; allowed are test_accuracy",
     ),
     study(
         "claim-arm", "title='a', arms={'a': {}}, claims=[above('test_accuracy', 'x', 'b')]", "names no arm"

@@ -15,8 +15,9 @@ from faults import Fault
 from scene import Scene, outcomes, scene
 
 from study.images import data
-from study.images.config import TrialConfig
-from study.images.training import Training
+from study.images.config import ImageConfig
+from study.images.declaration import Images
+from study.running.trial_run import TrialRun
 from study.store.trial_store import TrialStore
 
 Counts = dict[str, int]
@@ -53,10 +54,10 @@ def undisturbed(folder: Path) -> World:
         code, err = stage.begin().end()
         if code:
             raise RuntimeError(f"the undisturbed run failed:\n{err}")
-    training = Training(TrialConfig(dataset="digits", width=2), data.load("digits", Path()))
-    training.run(3)
+    run = TrialRun(Images, ImageConfig(dataset="digits", width=2), data.load("digits", Path()), 0)
+    run.run(3)
     store = TrialStore(folder / "begun")
-    store.save_checkpoint("trial", training.state())
+    store.save_checkpoint("trial", run.state())
     checkpoint = (folder / "begun/trials/trial/checkpoint.pt").read_bytes()
     return World(stage.storage, outcomes(stage.storage), checkpoint)
 

@@ -68,8 +68,8 @@ def settle(stage: Scene, reference: dict[str, Any]) -> None:
     require(before.items() <= stage.results().items(), "a finished trial was lost or trained again (I3)")
     require(outcomes(stage.storage) == reference, f"not the bits of an undisturbed run (I1, I2, I4, I6): "
             f"{differing(outcomes(stage.storage), reference)}")  # fmt: skip
-    for name, iteration in unfinished.items():
-        said = f"{name}: continues at iteration {iteration}" if iteration else f"{name}: starts anew"
+    for name, step in unfinished.items():
+        said = f"{name}: continues at step {step}" if step else f"{name}: starts anew"
         require(said in err, f"{said!r} was not said (I5, I8):\n{err}")
     left = [path for path in stage.storage.rglob("*") if path.is_file()]
     litter = [str(path) for path in left if path.parent.parent.name == "trials"
@@ -79,7 +79,7 @@ def settle(stage: Scene, reference: dict[str, Any]) -> None:
 
 
 def interrupted(stage: Scene) -> dict[str, int]:
-    """The unfinished trials that a killed process left, by name, with the iteration of their checkpoint."""
+    """The unfinished trials that a killed process left, by name, with the step of their checkpoint."""
     record = stage.storage / "studies/chaos.json"
     if not record.exists():
         return {}
@@ -91,7 +91,7 @@ def interrupted(stage: Scene) -> dict[str, int]:
     found = {}
     for key, files in stage.trials().items():
         if "checkpoint.pt" in files and "result.json" not in files:
-            found[names[key]] = len(stage.checkpoint(key)["train_loss"])
+            found[names[key]] = stage.checkpoint(key)["history"]["step"]
         elif "lock" in files and "result.json" not in files:
             found[names[key]] = 0
     return found

@@ -142,10 +142,10 @@ STORE_POINTS = [
 ]  # fmt: skip
 CALLS = [
     "study.running.trainable:TrialTrainable.setup",
-    "study.images.training:Training.__init__",
-    "study.images.training:Training.run",
-    "study.images.training:Training.state",
-    "study.images.training:Training.resume",
+    "study.running.trial_run:TrialRun.__init__",
+    "study.running.trial_run:TrialRun.run",
+    "study.running.trial_run:TrialRun.state",
+    "study.running.trial_run:TrialRun.resume",
     "study.running.trainable:TrialTrainable.cleanup",
 ]
 WORKER_FILES = ("checkpoint.pt", "curve.parquet", "result.json")

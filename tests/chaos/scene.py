@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import itertools
 import json
 import os
@@ -17,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import torch
+
+from study.store.checkpoint_file import decoded_state
 
 STUDY_FILE = """
 from ray import tune
@@ -146,8 +146,7 @@ class Scene:
 
     def checkpoint(self, key: str) -> dict[str, Any]:
         content = (self.storage / "trials" / key / "checkpoint.pt").read_bytes()[32:]
-        state: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
-        return state
+        return decoded_state(content)
 
     def trials(self) -> dict[str, set[str]]:
         """The files of each trial."""

@@ -23,7 +23,7 @@ def two_runs_train_each_trial_once(stage: Scene, reference: dict[str, Any]) -> i
     for code, err in ended:
         require(code == 0, f"exit code {code}:\n{err}")
         require("Traceback" not in err, f"a traceback:\n{err}")
-    trained = sum(err.count(": test accuracy") for _, err in ended)
+    trained = sum(err.count(": top-1 test accuracy") for _, err in ended)
     require(trained == TRIALS, f"{TRIALS} trials were trained {trained} times:\n{ended[0][1]}\n{ended[1][1]}")
     settle(stage, reference)
     return 1
@@ -130,7 +130,7 @@ MISBEHAVIOURS = {
     "leave": "SystemExit: 7",
     "crash": "(tried 2 times)",
     "memory": "give it more with --gpus-per-trial",
-    "nan": "diverged at iteration 200",
+    "nan": "diverged at step 200",
 }
 
 
@@ -174,7 +174,7 @@ def misbehaving_trials(stage: Scene, reference: dict[str, Any], kinds: list[str]
     for kind in kinds:
         lines = [line for line in err.splitlines() if f"mixed {kind} seed 0" in line]
         require(any(MISBEHAVIOURS[kind] in line for line in lines), f"{kind} was not said:\n{err}")
-    require(err.count(": test accuracy") == 2, f"a good trial was affected:\n{err}")
+    require(err.count(": top-1 test accuracy") == 2, f"a good trial was affected:\n{err}")
     shared = {key: of for key, of in outcomes(stage.storage).items() if key in reference}
     require(len(shared) == 2, "the good trials are not those of the undisturbed run")
     require(all(of == reference[key] for key, of in shared.items()), "not the bits of an undisturbed run")

@@ -89,12 +89,12 @@ def wait_until_it_trains(node: Node, folder: Path) -> None:
 
 
 def whole(folder: Path, undisturbed: dict[str, object]) -> None:
-    """Every trial is there, equals the undisturbed one to the bit, and has no iteration twice."""
+    """Every trial is there, equals the undisturbed one to the bit, and has no step twice."""
     assert outcomes(folder / "results") == undisturbed
     assert checkpoints(folder) == []
     for path in (folder / "results/trials").glob("*/curve.parquet"):
-        iterations = pd.read_parquet(path).iteration
-        assert iterations.tolist() == list(range(1, len(iterations) + 1))
+        steps = pd.read_parquet(path).step
+        assert steps.tolist() == list(range(1, len(steps) + 1))
 
 
 def test_all_nodes_train_and_the_results_are_those_of_one_machine(
@@ -191,7 +191,7 @@ def test_after_the_head_died_the_same_command_continues(
     assert begun + len(results(folder)) > 0
     done = cluster.submit(folder, *WORDS).result()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("continues at iteration") == begun
+    assert done.stdout.count("continues at step") == begun
     whole(folder, undisturbed)
 
 

@@ -1,7 +1,7 @@
 """Loaded by every Python process of a run under test: strikes at one point of the store's work, as told.
 
 STUDY_CHAOS is JSON: `point` (write, flush, rename, remove, or a call such as
-study.images.training:Training.resume), `when` (before, after; in the middle of a write), `nth` (of its kind
+study.running.trial_run:TrialRun.resume), `when` (before, after; in the middle of a write), `nth` (of its kind
 in a process), `file` (end of its name), `who` (driver, worker), `do` (kill, kill-all, or an errno's name),
 `lasting` (from then on, every time).
 Or only `clock`: a file that says how many seconds Python's wall clock is ahead.
@@ -125,12 +125,13 @@ def disturbed_open(descriptor: int, mode: str = "r", *arguments: Any, **named: A
 
 
 def noted(prepared: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """TrialTrainable._prepared, whose Training writes down what it has trained."""
+    """Attempt._prepared, whose TrialRun writes down what it has trained."""
 
-    def prepare(trainable: Any) -> Any:
-        training = prepared(trainable)
-        run, step, began_with, zero = training.run, training._step, training.seconds, 0.0
-        name = f"{trainable._trial.key}-{time.monotonic_ns()}"
+    def prepare(attempt: Any) -> Any:
+        trial = prepared(attempt)
+        training = trial.training
+        run, step, began_with, zero = trial.run, training._step, trial.seconds, 0.0
+        name = f"{attempt._trial.key}-{time.monotonic_ns()}"
         file = os.open(pathlib.Path(os.environ["STUDY_CHAOS_ATTEMPTS"], name), os.O_CREAT | os.O_WRONLY)
 
         def note(seconds: float) -> None:
@@ -138,18 +139,18 @@ def noted(prepared: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
         def timed_run(steps: int) -> int:
             nonlocal zero
-            zero = time.perf_counter() - training.seconds
+            zero = time.perf_counter() - trial.seconds
             done: int = run(steps)
-            note(training.seconds)
+            note(trial.seconds)
             return done
 
         def timed_step(*arguments: Any) -> None:
             step(*arguments)
             note(time.perf_counter() - zero)
 
-        training.run, training._step = timed_run, timed_step
+        trial.run, training._step = timed_run, timed_step
         note(began_with)
-        return training
+        return trial
 
     return prepare
 
@@ -182,7 +183,7 @@ class CallPatcher(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 if "STUDY_CHAOS_ATTEMPTS" in os.environ:
-    sys.meta_path.insert(0, CallPatcher("study.running.trainable:TrialTrainable._prepared", noted))
+    sys.meta_path.insert(0, CallPatcher("study.running.attempt:Attempt._prepared", noted))
 if "clock" in SPEC:
     real_time, seconds_ahead = time.time, pathlib.Path(SPEC["clock"])
     time.time = lambda: real_time() + int(seconds_ahead.read_text() or 0)

@@ -1,0 +1,143 @@
+"""What a study's figures show, as DataFrames; `figures` draws them. Values are in the unit in which they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from analysis.results import ENDED, Results, measured
+from analysis.series import Series, by_trial, smoothed, smoothing_window
+from analysis.statistics import mean_of
+from study.training import Metric
+
+# The arms of a figure. More can't be read on so little paper, and matplotlib would take minutes for thousands.
+MOST_ARMS = 100
+# Points of a line: what is left out lies closer than a printer's dots.
+MOST_POINTS = 2000
+COLUMNS = ["arm", "x", "mean", "low", "high", "raw"]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The curves of a study's watched metric, arms in order.
+
+    table: columns arm, x, mean, low, high (of the seeds' values: mean, lowest and highest), raw (the first seed's
+        unsmoothed value). At most MOST_POINTS rows per arm.
+    relative: whether the arms' trainings differ in steps; x is then the share of each trial's own training in %,
+        else the step.
+    sparse: whether the metric is measured at less than half of the steps. If not, values are moving averages.
+    window: how many values each average is over, or None where this differs.
+    seeds: the most seeds of an arm.
+    """
+
+    metric: Metric
+    table: pd.DataFrame
+    relative: bool
+    sparse: bool
+    window: int | None
+    seeds: int
+
+    @property
+    def is_smoothed(self) -> bool:
+        """Whether lines are averages over several steps."""
+        return not self.sparse and self.window != 1
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def curves(results: Results, study: str) -> Curves:
+    """The watched metric of the study's trials that ended by themselves."""
+    metric = results.metrics(study)[results.studies[study]["watched"]]
+    trials = _of_first_arms(results.of(study))
+    trials = trials[trials.status.isin(ENDED)]
+    every = results.curves(trials.key, [metric.name])
+    found = by_trial(every, metric.series) if len(every) else {}
+    trials = trials[trials.key.isin(found.keys())]
+    finished = trials[trials.status == "finished"]
+    sparse = 2 * sum(len(one.steps) for one in found.values()) < len(every)
+    relative = len(set(finished.steps)) > 1
+    tables = []
+    for arm, of_arm in trials.groupby("arm", sort=False):
+        # A diverged trial would have had as many steps as the arm's others.
+        whole = (
+            finished.steps[finished.arm == arm].max() if (finished.arm == arm).any() else of_arm.steps.max()
+        )
+        lengths = of_arm.steps.where(of_arm.status == "finished", whole).clip(lower=1)
+        shown = [found[key] for key in of_arm.key]
+        tables.append(_of_arm(str(arm), shown, lengths if relative else None, sparse, metric.scale))
+    windows = {smoothing_window(len(found[key].values)) for key in finished.key}
+    return Curves(
+        metric,
+        pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS),
+        relative,
+        sparse,
+        windows.pop() if len(windows) == 1 else None,
+        int(trials.groupby("arm").size().max()) if len(trials) else 0,
+    )
+
+
+def _of_arm(
+    arm: str, seeds: list[Series], lengths: Iterable[int] | None, sparse: bool, scale: float
+) -> pd.DataFrame:
+    """The rows of one arm; with `lengths`, the steps of each trial's whole training, x is a share of it in %."""
+    raw = [pd.Series(one.values, one.steps) for one in seeds]
+    lines = raw if sparse else [pd.Series(smoothed(one.values), one.steps) for one in seeds]
+    if lengths is not None:
+        shares = [100.0 * one.steps / length for one, length in zip(seeds, lengths, strict=True)]
+        grid = max(shares, key=len)
+        lines = [_at(grid, share, line.to_numpy()) for share, line in zip(shares, lines, strict=True)]
+        raw[0] = _at(grid, shares[0], raw[0].to_numpy())
+    # By step: a diverged trial's series is shorter.
+    table = pd.concat([line[~line.index.duplicated()] for line in lines], axis=1).sort_index() * scale
+    x = table.index.to_numpy()
+    first = raw[0][~raw[0].index.duplicated()].reindex(x) * scale
+    shown = pd.DataFrame(
+        {
+            "arm": arm,
+            "x": x,
+            "mean": table.mean(axis=1),
+            "low": table.min(axis=1),
+            "high": table.max(axis=1),
+            "raw": first,
+        }
+    )
+    places = np.unique(np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).round().astype(int))
+    return shown.iloc[places]
+
+
+def _at(grid: npt.NDArray[Any], x: npt.NDArray[Any], values: npt.NDArray[Any]) -> pd.Series:
+    """The line of these points at the places of the grid that it reaches."""
+    within = grid[(grid >= x[0]) & (grid <= x[-1])]
+    return pd.Series(np.interp(within, x, values), within)
+
+
+def effects(results: Results, study: str) -> pd.DataFrame:
+    """The study's first metric by arm, arms in order.
+
+    Columns: arm, seeds (an array of each seed's value), mean, half_width (of the 95 % interval), published (NaN where
+    there is none).
+    """
+    metric, published = next(iter(results.metrics(study).values())), results.studies[study]["published"]
+    trials = _of_first_arms(results.comparable(study))
+    values = measured(trials, metric.name) * metric.scale
+    rows = []
+    for arm, of_arm in values.groupby(trials.arm, sort=False):
+        mean = mean_of(of_arm)
+        rows.append(
+            {
+                "arm": str(arm),
+                "seeds": of_arm.dropna().to_numpy(float),
+                "mean": mean.mean,
+                "half_width": mean.half_width,
+                "published": published.get(arm, {}).get(metric.name, float("nan")),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _of_first_arms(trials: pd.DataFrame) -> pd.DataFrame:
+    return trials[trials.arm.isin(trials.arm.unique()[:MOST_ARMS])]

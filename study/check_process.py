@@ -1,0 +1,160 @@
+"""What `study check` runs in new processes: steps of a training, and what they left, told as JSON.
+
+Each request is done in a fork of this process, in which the study was loaded and nothing trained. Requests come as
+lines of JSON on stdin, answers go to stdout.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from study.declare.data import SharedData
+from study.declare.loading import load
+from study.declare.study import Study
+from study.errors import StudyError, last_line
+from study.running.resources import Resources
+from study.running.trial_run import TrialRun, add_to_digest
+from study.training import Training
+
+
+def main() -> None:
+    """Read what to check, then answer requests until there are none left."""
+    told = json.loads(sys.stdin.readline())
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a training prints is no answer
+    study = load(told["study"])
+    data = SharedData(Path(told["data_folder"]))
+    configs = {
+        arm.label: study.config(arm, arm.candidates[0], told["overrides"]) for arm in study.expand()[:50]
+    }
+    loaded = {label: data.load(study.kind, config) for label, config in configs.items()}
+    study.kind.implementation()  # imports what it needs, once for all forks
+    print(json.dumps({"ready": True}), file=answers)
+    for line in sys.stdin:
+        print(_in_a_fork(json.loads(line), study, configs, loaded), file=answers)
+
+
+def _in_a_fork(
+    request: dict[str, Any], study: Study, configs: Mapping[str, Any], loaded: Mapping[str, Any]
+) -> str:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        try:
+            answer = _answer(request, study.kind, configs, loaded)
+        except StudyError as error:
+            answer = {"error": " ".join(error.mistakes)}
+        except BaseException as error:
+            answer = {"error": last_line(error), "traceback": traceback.format_exc()}
+        with os.fdopen(writer, "w") as file:
+            file.write(json.dumps(answer))
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as file:
+        text = file.read()
+    os.waitpid(child, 0)
+    return text or json.dumps({"error": "its process ended without a word (out of memory?)"})
+
+
+def _answer(
+    request: dict[str, Any], kind: type[Training], configs: Mapping[str, Any], loaded: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Do a request: train an arm with a seed for some steps, perhaps after another arm, or from a saved state."""
+
+    def made(label: str) -> TrialRun:
+        return TrialRun(kind, configs[label], loaded[label], request["seed"], device)
+
+    device = Resources(request["threads"], request["gpus"]).prepare_process()
+    if before := request.get("before"):
+        other = made(before)
+        other.run(request["steps"])
+        other.training.close()
+    run = made(request["arm"])
+    if resume := request.get("resume"):
+        run.resume(Path(resume).read_bytes())
+    if request.get("last"):
+        run.history.step = (run.steps or 1) - 1
+    seconds = []
+    while run.step < request["until"] and not run.done:
+        started = time.perf_counter()
+        run.run(min(request.get("at_once", 1), request["until"] - run.step))
+        seconds.append(time.perf_counter() - started)
+    answer: dict[str, Any] = {
+        "rows": [{name: value.hex() for name, value in row.items()} for row in rows_of(run)],
+        "step": run.step,
+        "steps": run.steps,
+        "done": run.done,
+        "diverged": run.diverged,
+        "own_advance": type(run.training).advance is not Training.advance,
+        "seconds": seconds,
+        "attributes": {
+            name: digest for name, value in vars(run.training).items() if (digest := digest_of(value))
+        },
+    }
+    if save := request.get("save"):
+        started = time.perf_counter()
+        state = run.state()
+        answer |= {"save_seconds": time.perf_counter() - started, "state_bytes": len(state)}
+        Path(save).write_bytes(state)
+    run.training.close()
+    return answer
+
+
+def rows_of(run: TrialRun) -> Iterator[dict[str, float]]:
+    """What each step measured."""
+    columns = run.history.columns()
+    for place in range(run.step):
+        yield {
+            name: float(values[0][place])
+            for name, values in columns.items()
+            if name != "step" and values[1][place]
+        }
+
+
+def digest_of(value: Any, depth: int = 0) -> str | None:
+    """sha256 (hex) of what can be compared between processes: numbers, tensors, generators; None of all else."""
+    if hasattr(value, "state_dict") and callable(value.state_dict):
+        value = value.state_dict()
+    elif isinstance(value, random.Random):
+        value = value.getstate()
+    elif isinstance(value, np.random.Generator):
+        value = value.bit_generator.state
+    elif hasattr(value, "get_state") and hasattr(value, "initial_seed"):  # torch.Generator
+        value = value.get_state()
+    if not _is_plain(value):
+        return None
+    digest = hashlib.sha256()
+    add_to_digest(digest, "", value)
+    return digest.hexdigest()
+
+
+def _is_plain(value: Any, depth: int = 0) -> bool:
+    if depth > 20:
+        return False
+    if isinstance(value, Mapping):
+        return all(_is_plain(inner, depth + 1) for pair in value.items() for inner in pair)
+    if isinstance(value, list | tuple):
+        return all(_is_plain(inner, depth + 1) for inner in value)
+    if isinstance(value, np.ndarray):
+        return not value.dtype.hasobject
+    return (
+        value is None
+        or isinstance(value, bool | int | float | str | bytes | np.generic)
+        or hasattr(value, "detach")
+    )
+
+
+if __name__ == "__main__":
+    main()

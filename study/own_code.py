@@ -1,0 +1,212 @@
+"""A user's own code: trainings, networks and data sets, found by name, hashed by meaning, sent to workers.
+
+Modules are found as Python finds them when the study file is run: beside it, in the current folder, or installed.
+Like study files they are code: name only what you would run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from study.errors import StudyError, last_line
+from study.meaning import imports, meaning
+
+Own = Callable[..., Any]
+
+
+def is_plugin(name: str) -> bool:
+    """Whether a name in a config is that of the user's own code, `package.module:function`."""
+    return ":" in name
+
+
+def is_own(code: str | Own) -> bool:
+    """Whether it is the user's, and not of this project, which is installed wherever trials run."""
+    return isinstance(code, str) or code.__module__.partition(".")[0] != "study"
+
+
+# What arrived with a run, by name.
+_arrived_here: dict[str, Own] = {}
+
+
+def provide(code: Mapping[str, Own]) -> None:
+    """Let these names stand for what arrived with a run, in a process that could not import them."""
+    _arrived_here.update(code)
+
+
+# Folders of the study files loaded so far, where modules are looked for after what is installed.
+_folders: list[Path] = []
+# The source that each module was made of, or as it was when it was first asked for.
+_sources: weakref.WeakKeyDictionary[ModuleType, bytes] = weakref.WeakKeyDictionary()
+
+
+def add_folder(folder: Path) -> None:
+    """Let modules in this folder be found, after all others."""
+    if folder.absolute() not in _folders:
+        _folders.append(folder.absolute())
+    if str(folder.absolute()) not in sys.path:
+        sys.path.append(str(folder.absolute()))
+
+
+def loaded_from(module: ModuleType, source: bytes) -> None:
+    """Note of which source this module was made."""
+    _sources[module] = source
+
+
+def resolve(name: str) -> Own:
+    """The function or class that `package.module:name` names.
+
+    Raises StudyError where it can't be had, or where it is not clear which module is meant.
+    """
+    if name in _arrived_here:
+        return _arrived_here[name]
+    module_name, _, function_name = name.partition(":")
+    add_folder(Path.cwd())
+    try:
+        module = importlib.import_module(module_name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise StudyError(
+            f"plug-in {name!r}: module {module_name!r} can't be imported: {last_line(error)}"
+        ) from None
+    source = getattr(module, "__file__", None)
+    if source is None:
+        raise StudyError(f"plug-in {name!r}: module {module_name!r} has no source file")
+    first = module_name.partition(".")[0]
+    for folder in _folders:
+        beside = [path for path in (folder / f"{first}.py", folder / first) if path.exists()]
+        if beside and not Path(source).is_relative_to(folder):
+            raise StudyError(
+                f"plug-in {name!r}: Python finds {source} as {first!r}, not {beside[0]}: rename one"
+            )
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise StudyError(f"plug-in {name!r}: module {module_name!r} has no function {function_name!r}")
+    found: Own = function
+    return found
+
+
+def source_sha256(name: str) -> str:
+    """sha256 (hex) of the bytes of a plug-in's source and of what it imports from beside it (study 0.1's keys)."""
+    digest = hashlib.sha256()
+    for module in sorted(_modules_of(name), key=lambda module: module.__name__):
+        digest.update(module.__name__.encode() + b"\0" + _source(module))
+    return digest.hexdigest()
+
+
+def meaning_sha256(own: str | Own) -> str:
+    """sha256 (hex) of what a plug-in's, a class's or a function's source means, and what it imports from beside it.
+
+    Comments, docstrings, formatting and a study file's `STUDY = ...` don't count; all else in these modules does.
+    """
+    digest = hashlib.sha256()
+    first, *others = _modules_of(own)
+    for name, module in [("", first), *((module.__name__, module) for module in others)]:
+        digest.update(f"{name}\0{meaning(_source(module))}\0".encode())
+    return digest.hexdigest()
+
+
+def files(own: str | Own) -> list[Path]:
+    """The files of the source and of what it imports from beside it."""
+    return [_path(module) for module in _modules_of(own)]
+
+
+def by_value(own: str | Own) -> Own:
+    """The function or class, made to travel to Ray's workers with the definitions of its own modules.
+
+    What it imports besides is looked for there in the same folders as here, and after all others too.
+    """
+    from ray import cloudpickle
+
+    if not is_own(own):
+        return own  # type: ignore[return-value]
+    for module in _modules_of(own):
+        cloudpickle.register_pickle_by_value(module)
+    return Travelling(resolve(own) if isinstance(own, str) else own, list(_folders))
+
+
+class Travelling:
+    """Something that adds these folders where it arrives, before it is unpickled: there it is what it was here."""
+
+    def __init__(self, own: Own, folders: list[Path]) -> None:
+        self._own, self._folders = own, folders
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        return self._own(*arguments, **options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from ray import cloudpickle
+
+        return _arrived, (self._folders, cloudpickle.dumps(self._own))
+
+
+def _arrived(folders: list[Path], pickled: bytes) -> Own:
+    from ray import cloudpickle
+
+    for folder in folders:
+        add_folder(folder)
+    function: Own = cloudpickle.loads(pickled)
+    return function
+
+
+def _modules_of(own: str | Own) -> list[ModuleType]:
+    """Its module, then those that this imports, directly or not, from its folder, by name.
+
+    Raises StudyError where its source can't be read.
+    """
+    if isinstance(own, str):
+        resolve(own)
+        first = sys.modules[own.partition(":")[0]]
+    else:
+        found_first = sys.modules.get(own.__module__)
+        if found_first is None or getattr(found_first, "__file__", None) is None:
+            raise StudyError(
+                f"{own.__qualname__} has no source file (it is of a notebook, perhaps).",
+                "Write it into a file, or give it a version, to be raised by hand: version = '1' in the class.",
+            )
+        first = found_first
+    # A package's modules may lie in the folders of its sub-packages.
+    folder = _path(first).parents[0 if _is_study_file(first) else first.__name__.count(".")]
+    found: dict[str, ModuleType] = {}
+    unread = [first]
+    while unread:
+        module = unread.pop()
+        found[module.__name__] = module
+        package = "" if _is_study_file(module) else module.__package__ or ""
+        for name in imports(_source(module), package):
+            source = getattr(sys.modules.get(name), "__file__", None)
+            if name not in found and source and Path(source).is_relative_to(folder):
+                unread.append(sys.modules[name])
+    del found[first.__name__]
+    return [first, *(found[name] for name in sorted(found))]
+
+
+STUDY_FILE = "study_file"
+
+
+def _is_study_file(module: ModuleType) -> bool:
+    """Whether `study.declare.loading` made the module of a file, which is no part of a package then."""
+    return module.__name__.partition(".")[0] == STUDY_FILE
+
+
+def _source(module: ModuleType) -> bytes:
+    """What the module was made of. Raises StudyError where its file was edited since."""
+    now = _path(module).read_bytes()
+    if _sources.setdefault(module, now) != now and not _is_study_file(module):
+        raise StudyError(
+            f"{_path(module)} was edited since Python imported it.",
+            "Start Python (the notebook's kernel) anew.",
+        )
+    return _sources[module]
+
+
+def _path(module: ModuleType) -> Path:
+    return Path(str(module.__file__)).absolute()

@@ -1,0 +1,61 @@
+"""Running a plan in this process, one trial after the other, without Ray: for debuggers and for small studies.
+
+Results, keys, checkpoints and bits are those of a run through Ray. An error of a trial ends the run as it comes, so
+that a debugger finds it where it was raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.console import Console
+
+from study.plan import Plan
+from study.running import resources
+from study.running.attempt import Attempt
+from study.running.options import Options
+from study.running.prepare import prepare
+from study.running.progress import Progress
+from study.running.runner import Outcome, longest_first, settings
+from study.store.trial_store import TrialStore
+
+
+def run(
+    plan: Plan,
+    store: TrialStore,
+    options: Options,
+    console: Console,
+    on_finished: Callable[[str], None] = lambda key: None,
+) -> Outcome:
+    """Train every pending trial and commit the results to the store, as `runner.run` does.
+
+    Raises whatever a training raises; Ctrl-C saves the trial that runs and comes out as KeyboardInterrupt.
+    """
+    here = resources.this_machine()
+    prepared = prepare(plan)
+    # A trial that runs alone has a whole GPU.
+    gpus = min(1, here.gpus) if options.gpus_per_trial is None else options.gpus_per_trial
+    asked = options.cpus_per_trial, gpus
+    shares = {key: resources.decide(*asked, [here], cost) for key, cost in prepared.costs.items()}
+    plan.begin(store)
+    trials = longest_first(plan.pending, prepared.costs)
+    common = settings(options)
+    # Lines, no live table: what the training prints is seen, and a debugger has the terminal.
+    work = {key: cost.work for key, cost in prepared.costs.items()}
+    with Progress(console, trials, plan, work) as progress:
+        for trial in trials:
+            kind = plan.trainings[trial.training]
+            attempt = Attempt(trial, kind, prepared.data[trial.data], store, shares[trial.key], common)
+            try:
+                report = attempt.step()
+                while not report["done"]:
+                    progress.report(trial, report)
+                    report = attempt.step()
+                progress.report(trial, report)
+            except Exception as error:
+                progress.report(trial, attempt.failed(error))
+                raise
+            finally:
+                attempt.close()
+            on_finished(trial.key)
+    return Outcome()

@@ -1,0 +1,464 @@
+"""A class as a training: what the engine promises it, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import Study as Command
+from conftest import to_the_end, wait_until
+from ray import tune
+
+import study
+from study import Study, StudyError
+from study.declare.data import SharedData, digest
+from study.key import trial_keys
+from study.running.trial_run import TrialRun
+from study.training import Training
+
+
+class Walk(study.Training):
+    """Draws from all generators, and keeps a network, a number and an array."""
+
+    class Config(study.Config):
+        lr: float = 0.1
+        updates: int = 12
+
+    metrics = (study.lower("loss"), study.higher("rarely", counts="best"))
+    state = ("net", "optimizer", "mean", "path", "rng")
+
+    def __init__(self, config: Any, data: Any, seed: int, device: str) -> None:
+        self.steps = config.updates
+        self.net = torch.nn.Linear(2, 1)
+        self.optimizer = torch.optim.Adam(self.net.parameters(), config.lr)
+        self.mean, self.path, self.rng = random.random(), np.random.rand(3), None  # noqa: NPY002
+
+    def step(self, t: int) -> dict[str, Any]:
+        loss = (self.net(torch.randn(4, 2)) - random.random()).square().mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.mean = 0.9 * self.mean + loss.item()
+        self.path = self.path + np.random.normal(size=3)  # noqa: NPY002
+        row = {"loss": loss}
+        return {**row, "rarely": self.mean + self.path.sum()} if t % 5 == 4 else row
+
+
+def begun(kind: type[Training] = Walk, seed: int = 0, data: Any = None, **config: Any) -> TrialRun:
+    return TrialRun(kind, kind.Config(**config), data, seed)
+
+
+def outcome(run: TrialRun) -> Any:
+    return [run.weights_sha256(), *(run.history.series(name)[1].tolist() for name in run.history.metrics)]
+
+
+def of(step: Any, steps: int = 3, **attributes: Any) -> type[Training]:
+    """A training whose step is this function of t."""
+
+    def init(self: Any, *_: Any) -> None:
+        self.steps = steps
+
+    fields = {"metrics": (study.lower("loss"),), "__init__": init, "step": lambda self, t: step(t)}
+    return type("Made", (study.Training,), {**fields, **attributes})
+
+
+@pytest.mark.parametrize("cut", [1, 5, 11])
+def test_continued_from_its_state_it_ends_with_the_same_bits(cut: int) -> None:
+    run = begun()
+    run.run(cut)
+    again = begun()
+    again.resume(run.state())
+    assert again.step == cut
+    random.random()
+    torch.rand(3)
+    assert outcome(to_the_end(again)) == outcome(to_the_end(begun(), 5))
+
+
+def test_a_seed_draws_the_same_in_each_arm_and_in_any_process_state() -> None:
+    drawn = []
+    kind = of(lambda t: {"loss": drawn.append((random.random(), torch.rand(1).item())) or t})
+    for _ in range(2):
+        np.random.seed(7)  # noqa: NPY002
+        torch.manual_seed(torch.randint(99, ()).item())
+        to_the_end(begun(kind))
+    assert drawn[:3] == drawn[3:]
+    assert len(set(drawn)) == 3
+    to_the_end(begun(kind, seed=1))
+    assert not set(drawn[:3]) & set(drawn[6:])
+
+
+def test_metrics_are_counted_as_they_are_declared() -> None:
+    kind = of(
+        lambda t: {"loss": float(t)},
+        steps=20,
+        metrics=(
+            study.lower("loss"),
+            study.lower("least", of="loss", counts="best"),
+            study.higher("most", of="loss", counts="best"),
+            study.lower("end", of="loss", counts="tail"),
+        ),
+    )
+    run = to_the_end(begun(kind))
+    assert run.history.values() == {"loss": 19.0, "least": 0.0, "most": 19.0, "end": 18.5}
+    assert run.history.at() == {"loss": 20, "least": 1, "most": 20, "end": 20}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        3,
+        3.0,
+        True,
+        np.float32(3),
+        np.array(3.0),
+        np.int64(3),
+        torch.tensor(3.0, requires_grad=True),
+        torch.tensor([3]),
+    ],
+    ids=repr,
+)
+def test_a_number_may_come_in_many_kinds(value: Any) -> None:
+    assert to_the_end(begun(of(lambda t: {"loss": value}))).history.value("loss") == float(value)
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        (None, "returned nothing, not a mapping"),
+        (3.0, "returned a float, not a mapping"),
+        ({"los": 1}, "'los', which is no declared metric; did you mean 'loss'"),
+        ({"loss": "low"}, "loss = 'low', a str; needed is a number"),
+        ({"loss": np.zeros(3)}, r"of shape \[3\]; needed is a number"),
+        ({"loss": torch.zeros(2, 2)}, r"a tensor of shape \[2, 2\]; needed is one number"),
+        ({"loss": None}, "needed is a number"),
+        ({}, "never measured loss"),
+    ],
+)
+def test_what_a_step_must_not_return_is_said(returned: Any, said: str) -> None:
+    with pytest.raises(StudyError, match=said):
+        to_the_end(begun(of(lambda t: returned)))
+
+
+@pytest.mark.parametrize("at", [0, 4])
+@pytest.mark.parametrize("steps", [1, 100])
+def test_a_value_that_is_not_finite_ends_the_trial_as_diverged(at: int, steps: int) -> None:
+    for bad in (float("nan"), float("inf"), torch.tensor(-torch.inf)):
+        run = to_the_end(begun(of(lambda t, bad=bad: {"loss": bad if t >= at else 1.0}, steps=9)), steps)
+        assert (run.diverged, run.step, run.weights_sha256()) == (True, at + 1, None)
+
+
+def test_a_step_may_end_the_trial_early() -> None:
+    class Early(Walk):
+        def step(self, t: int) -> dict[str, Any]:
+            if t == 6:
+                self.steps = 7
+            return super().step(t)
+
+    run = to_the_end(begun(Early))
+    assert (run.step, run.percent) == (7, 100)
+
+
+@pytest.mark.parametrize("steps", [0, -3, 2.5, True, "many"])
+def test_steps_must_be_a_whole_number(steps: Any) -> None:
+    with pytest.raises(StudyError, match="sets steps = "):
+        begun(of(lambda t: {"loss": 1}, steps=steps))
+
+
+def test_a_state_that_does_not_fit_is_refused() -> None:
+    run = begun()
+    run.run(4)
+    for other in (of(lambda t: {"loss": 1}), of(lambda t: {"loss": 1}, metrics=Walk.metrics, state=("x",))):
+        with pytest.raises(ValueError, match="not a state of this training"):
+            begun(other).resume(run.state())
+    with pytest.raises(ValueError, match="4 steps of 3"):
+        begun(updates=3).resume(run.state())
+    with pytest.raises(ValueError, match="not a state of this training"):
+        begun().resume(b"nonsense")
+
+
+LightningModule = type("LightningModule", (), {})
+
+
+@pytest.mark.parametrize(
+    ("training", "said"),
+    [
+        (3, "is no training"),
+        ("no_colon", "give a class or 'package.module:Class'"),
+        ("no_such_module:Class", "can't be imported"),
+        (type("Mine", (LightningModule,), {}), "call its Trainer in a function"),
+        (torch.nn.Linear(1, 1), "a network alone says nothing"),
+        (torch.nn.Linear, "a network alone says nothing"),
+        (tune.Trainable, "move its step into a Training"),
+        (lambda config: None, "@study.function"),
+        (begun().training, "give the class, not an instance"),
+        (type("A", (study.Training,), {"step": Walk.step}), "has no metrics"),
+        (of(None, metrics=("loss",)), "'loss' is no metric; use study.higher"),
+        (of(None, metrics=(study.lower("a"), study.higher("a"))), "'a' is declared twice"),
+        (of(None, metrics=(study.lower("a", of="b"),)), "counts 'b', which has no series"),
+        (of(None, watched="los"), "watched = 'los' is no metric of it; did you mean 'loss'"),
+        (of(None, selected_by="loss"), "on which nothing may be selected"),
+        (of(None, state="model"), "state = 'model': give a list of names"),
+        (of(None, version=2), "version = 2: give text"),
+        (type("B", (study.Training,), {"metrics": Walk.metrics}), r"has no step\(self, t\)"),
+        (of(None, Config=dict), "Config is dict; make it a class with study.Config"),
+        (of(None, data=staticmethod(lambda size: 0)), "data asks for 'size', which is no hyperparameter"),
+    ],
+)
+def test_what_is_no_training_is_refused_with_the_way_to_make_it_one(training: Any, said: str) -> None:
+    with pytest.raises(StudyError, match=said):
+        Study(title="T", training=training, arms={"a": {}})
+
+
+def test_mistakes_in_a_config_are_all_said() -> None:
+    class Config(study.Config):
+        lr: float
+        seed: int = 0
+
+    with pytest.raises(StudyError) as error:
+        Study(title="T", training=of(None, Config=Config), arms={"a": {}})
+    assert "lr has no default" in str(error.value)
+    assert "has a field `seed`" in str(error.value)
+
+    class Wrong(study.Config):
+        lr: float = "high"  # type: ignore[assignment]
+
+    with pytest.raises(StudyError, match="the default lr = 'high'"):
+        Study(title="T", training=of(None, Config=Wrong), arms={"a": {}})
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("key", "a column of our own"), ("1st", "match"), ("a b", "match")]
+)
+def test_a_metric_has_a_name_that_tables_can_have(name: str, said: str) -> None:
+    with pytest.raises(StudyError, match=said):
+        study.lower(name)
+
+
+def test_a_hyperparameter_that_is_added_keeps_the_keys() -> None:
+    class Before(study.Config):
+        lr: float = 0.1
+
+    class After(Before):
+        clip: float | None = study.added(None)
+
+    old, new = (of(None, Config=config, version="1") for config in (Before, After))
+    keys = trial_keys(old, Before(), range(3), "data")
+    assert trial_keys(new, After(), range(3), "data") == keys
+    assert not set(trial_keys(new, After(clip=1.0), range(3), "data")) & set(keys)
+    assert not set(trial_keys(of(None, Config=Before, version="2"), Before(), range(3), "data")) & set(keys)
+
+
+def test_data_are_loaded_once_for_their_arguments_and_known_by_their_content(tmp_path: Path) -> None:
+    calls = []
+
+    class Config(study.Config):
+        size: int = 3
+        lr: float = 0.1
+
+    def data(size: int, folder: Path) -> Any:
+        calls.append((size, folder))
+        return {"x": np.arange(size), "names": ["a", ("b", 1.5)]}
+
+    kind = of(None, Config=Config, data=staticmethod(data))
+    shared = SharedData(tmp_path)
+    first, same, other = (
+        shared.fingerprint(kind, Config(**fields)) for fields in ({}, {"lr": 0.2}, {"size": 4})
+    )
+    assert first == same != other
+    assert shared.load(kind, Config())["x"].tolist() == [0, 1, 2]
+    assert calls == [(3, tmp_path), (4, tmp_path)]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (object(), "is a object, which can't be shared"),
+        ({"a": [1, {2, 3}]}, r"data\['a'\]\[1\] is a set"),
+        (np.array([object()]), "an array of objects"),
+        (torch.zeros(2), "is a Tensor"),
+    ],
+)
+def test_data_that_can_t_be_shared_are_refused(data: Any, said: str) -> None:
+    with pytest.raises(StudyError, match=said):
+        digest(data, "Mine")
+
+
+def test_data_that_differ_have_other_digests() -> None:
+    values = [
+        0,
+        0.0,
+        "0",
+        b"0",
+        None,
+        False,
+        [0],
+        [[0]],
+        {"0": 0},
+        np.zeros(2),
+        np.zeros(2, "f4"),
+        np.zeros((1, 2)),
+    ]
+    assert len({digest(value, "Mine") for value in values}) == len(values)
+    assert digest([1, 2], "Mine") == digest((1, 2), "Mine")
+
+
+def test_data_that_raise_are_said() -> None:
+    def data() -> Any:
+        raise FileNotFoundError("no corpus")
+
+    with pytest.raises(StudyError, match="its data can't be loaded: FileNotFoundError: no corpus"):
+        SharedData(Path()).fingerprint(of(None, data=staticmethod(data)), study.Config())
+
+
+FILE = '''"""Does a larger step help?"""
+import random, time
+import numpy as np
+from ray import tune
+import study
+{imports}
+
+class Own(study.Training):
+    """What it is."""
+    class Config(study.Config):
+        lr: float = 0.1
+        updates: int = 60
+        pause: float = 0.0
+
+    metrics = (study.lower("loss"), study.lower("mean", counts="tail"))
+    watched = "mean"
+    state = ("x", "path")
+
+    @staticmethod
+    def data():
+        return np.arange(5.0)
+
+    def __init__(self, config, data, seed, device):
+        assert not data.flags.writeable or True
+        self.config, self.steps, self.x, self.path, self.shift = config, config.updates, 1.0, np.zeros(2), data.sum()
+
+    def step(self, t):
+        time.sleep(self.config.pause)
+        self.x -= self.config.lr * (self.x + random.gauss(0, {noise}))  # one step
+        self.path = self.path + np.random.normal(size=2)
+        row = {{"mean": self.x + self.path.sum() + self.shift}}
+        return {{**row, "loss": self.x**2}} if t % 10 == 9 else row
+
+
+STUDY = study.Study(title="{title}", training=Own, scientific={{"lr": tune.grid_search([0.1, 0.5])}})
+'''
+
+
+def write(folder: Path, imports: str = "", noise: str = "0.1", title: str = "Steps") -> None:
+    (folder / "own.py").write_text(FILE.format(imports=imports, noise=noise, title=title))
+
+
+def curves(folder: Path) -> dict[str, tuple[bytes, Any]]:
+    found = {}
+    for path in folder.glob("trials/*/result.json"):
+        result = json.loads(path.read_text())
+        found[path.parent.name] = (
+            path.with_name("curve.parquet").read_bytes(),
+            result["metrics"],
+            result["weights_sha256"],
+        )
+    return found
+
+
+def keys(command: Command) -> set[str]:
+    plan = json.loads(command("plan", "own.py", "--seeds", "1", "--json").stdout)
+    return {trial["key"] for trial in plan["pending"]}
+
+
+def test_through_ray_and_in_process_it_gives_the_same_bits_even_after_a_kill(study: Command) -> None:
+    write(study.folder)
+    whole = study("tune", "own.py", "--seeds", "2", "--in-process", "--storage", "whole")
+    assert whole.returncode == 0, whole.stderr
+    words = ["tune", "own.py", "--seeds", "2", "--checkpoint-every", "0.1"]
+    slow = study.begin(*words, "--set", "pause=0.05", "--storage", "slow")
+    begun = study.folder / "slow/trials"
+    wait_until(lambda: bool([*begun.glob("*/checkpoint.pt")]), 120, "a checkpoint")
+    os.killpg(slow.pid, signal.SIGKILL)
+    slow.communicate()
+    done = study(*words, "--set", "pause=0.05", "--storage", "slow")
+    assert done.returncode == 0, done.stderr
+    assert "continues at step" in done.stderr
+    # The pause is a hyperparameter, so these are other trials; what they measured is the same.
+    bits = [sorted(map(str, curves(study.folder / name).values())) for name in ("whole", "slow")]
+    assert bits[0] == bits[1]
+    assert "Steps" in done.stdout
+
+
+def test_a_key_follows_from_what_the_source_means(study: Command) -> None:
+    write(study.folder)
+    first = keys(study)
+    (study.folder / "helper.py").write_text("SCALE = 1\n")
+    write(study.folder, title="Another title")
+    text = (study.folder / "own.py").read_text()
+    (study.folder / "own.py").write_text(
+        text.replace("# one step", "").replace('"""What it is."""', '"""Else."""')
+    )
+    assert keys(study) == first
+    write(study.folder, noise="0.2")
+    assert not keys(study) & first
+    write(study.folder, imports="import helper")
+    with_helper = keys(study)
+    assert not with_helper & first
+    (study.folder / "helper.py").write_text("SCALE = 2\n")
+    assert not keys(study) & with_helper
+    (study.folder / "helper.py").write_text('"""Scales."""\nSCALE = 1  # as it was\n')
+    assert keys(study) == with_helper
+
+
+def test_two_trainings_of_one_name_are_not_mixed_up(study: Command) -> None:
+    write(study.folder)
+    (study.folder / "other.py").write_text(
+        (study.folder / "own.py").read_text().replace("self.x**2", "self.x**4")
+    )
+    done = study("plan", "own.py", "other.py")
+    assert done.returncode == 2
+    assert "Two trainings are called 'Own'" in done.stderr
+    (study.folder / "same.py").write_text((study.folder / "own.py").read_text())
+    assert study("plan", "own.py", "same.py").returncode == 0
+
+
+def test_a_training_edited_while_its_study_runs_is_trained_to_the_end_as_it_was(study: Command) -> None:
+    write(study.folder)
+    words = ["tune", "own.py", "--seeds", "1", "--set", "pause=0.05"]
+    run = study.begin(*words)
+    wait_until(lambda: bool([*study.folder.glob("results/trials/*/lock")]), 120, "a first trial")
+    write(study.folder, noise="5.0")
+    _, err = run.communicate(timeout=200)
+    assert run.returncode == 0, err
+    again = study(*words)  # the edited one is another training
+    assert "2 trials: 2 to train" in again.stderr
+
+
+def test_an_error_of_one_trial_leaves_the_others_and_says_its_line(study: Command) -> None:
+    write(study.folder)
+    text = (study.folder / "own.py").read_text()
+    wrong = text.replace("time.sleep(self.config.pause)", "assert self.config.lr < 0.3, 'too fast'")
+    (study.folder / "own.py").write_text(wrong)
+    done = study("tune", "own.py", "--seeds", "2")
+    assert done.returncode == 1
+    assert done.stderr.count("AssertionError: too fast") >= 2
+    assert len(curves(study.folder / "results")) == 2
+    alone = study("tune", "own.py", "--seeds", "2", "--in-process")
+    assert alone.returncode == 1
+    assert "Traceback" in alone.stderr
+    assert "assert self.config.lr < 0.3" in alone.stderr  # as a debugger would find it
+
+
+def test_options_of_hyperparameters_that_the_training_lacks_name_it(study: Command) -> None:
+    write(study.folder)
+    for words in (["--epochs", "3"], ["--dataset", "x"], ["--set", "updatse=3"]):
+        done = study("plan", "own.py", *words)
+        assert done.returncode == 2
+        assert "Own, the training of own, has no hyperparameter" in done.stderr
+    assert "did you mean 'updates'" in done.stderr
