@@ -22,7 +22,7 @@ from analysis.judging import UNDECIDED, Comparison, Verdict, always, greater, wi
 from analysis.results import ENDED, Results, measured
 from analysis.series import Series, Values
 from study.declare.claims import Claim
-from study.training import Metric
+from study.metric import Metric
 
 # Kinds that compare the whole curve, not only what it counts as.
 OF_CURVES = frozenset({"levels_off", "drops"})

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.results import Results, measured
 from analysis.statistics import CONFIDENCE, holm, mean_of, p_value, paired, seeds_to_decide
-from study.training import Metric
+from study.metric import Metric
 
 
 def from_reference(results: Results, study: str) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.statistics import ROUNDING
-from study.training import Metric
+from study.metric import Metric
 
 # What is told from 100 %, or from a share in %, has two decimals.
 IN_PERCENT = ("%", "points")

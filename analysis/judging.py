@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.digits import digits_of
 from analysis.statistics import CONFIDENCE, Mean, equivalence_p, mean_of
 from study.declare.claims import Claim
-from study.training import Metric
+from study.metric import Metric
 
 REPRODUCED, CONTRADICTED, UNDECIDED = "reproduced", "contradicted", "undecided"
 SIGNIFICANCE = 1 - CONFIDENCE

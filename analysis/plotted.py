@@ -13,7 +13,7 @@ import pandas as pd
 from analysis.results import ENDED, Results, measured
 from analysis.series import Series, by_trial, smoothed, smoothing_window
 from analysis.statistics import mean_of
-from study.training import Metric
+from study.metric import Metric
 
 # The arms of a figure. More can't be read on so little paper, and matplotlib would take minutes for thousands.
 MOST_ARMS = 100

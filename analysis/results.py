@@ -18,10 +18,10 @@ import pandas as pd
 
 from analysis.series import by_trial
 from analysis.trial_table import FIXED, MOST_METRICS, row_of, table_of
+from study.metric import Metric
 from study.store.files import StorageError
 from study.store.records import Damaged, allowed_names
 from study.store.trial_store import TrialStore, keys_of
-from study.training import Metric
 
 # Trials that ended by themselves, as opposed to those that a scheduler stopped.
 ENDED = ("finished", "diverged")

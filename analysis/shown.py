@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.digits import Digits, digits_of, digits_of_counts
 from analysis.results import metrics_of
-from study.training import Metric
+from study.metric import Metric
 
 # Columns of metrics and of facts that a page has room for; the CSV file has all.
 MOST_METRICS, MOST_FACTS = 30, 20

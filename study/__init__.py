@@ -13,11 +13,13 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     meaning                  what Python source means, without comments and formatting
     own_code                 a user's own code: found, hashed, sent to workers
 
-    training                 the contract: Training, Config, Metric, Cost
+    metric                   what a training measures: Metric, higher, lower
+    training                 the contract: Training, Config, Cost
     functions                a function as a training
     commands                 a command line as a training
 
     declare.study            Study: arms, published values, claims
+    declare.mistakes         what in a study does not fit together
     declare.trainings        what a study may train
     declare.claims           a report's sentences as data
     declare.domains          points drawn from Tune's domains
@@ -117,8 +119,9 @@ from study.declare.loading import load
 from study.declare.study import Arm, Study
 from study.errors import StudyError
 from study.functions import function
+from study.metric import Metric, higher, lower
 from study.seeds import generator, order
-from study.training import Config, Cost, Metric, Training, added, higher, lower
+from study.training import Config, Cost, Training, added
 
 if TYPE_CHECKING:
     from study.api import run

@@ -55,7 +55,8 @@ class Process:
         # Sets of texts are ordered otherwise in each process, unless this says how.
         environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "study.check_process"],
+            # -P: `-m` would let modules of the current folder go before all others.
+            [sys.executable, "-P", "-m", "study.check_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -123,7 +123,7 @@ def rows_of(run: TrialRun) -> Iterator[dict[str, float]]:
         }
 
 
-def digest_of(value: Any, depth: int = 0) -> str | None:
+def digest_of(value: Any) -> str | None:
     """sha256 (hex) of what can be compared between processes: numbers, tensors, generators; None of all else."""
     if hasattr(value, "state_dict") and callable(value.state_dict):
         value = value.state_dict()

@@ -21,8 +21,9 @@ from pydantic.fields import FieldInfo
 
 from study.errors import StudyError, did_you_mean
 from study.meaning import imported_files, meaning_of_file
+from study.metric import Metric
 from study.process import Process
-from study.training import Config, Metric, Training
+from study.training import Config, Training
 
 # Placeholders of a command that are no hyperparameters.
 GIVEN = ("seed", "device", "scratch")
@@ -64,7 +65,7 @@ def command(
     mistakes = [*_mistakes(line, metrics, config or {}, read, metrics_file)]
     if mistakes:
         raise StudyError(*mistakes)
-    fields = {key: (_type_of(key, value), value) for key, value in (config or {}).items()}
+    fields = {key: (type(_default(value)), value) for key, value in (config or {}).items()}
     called = name or _name_of(line)
     made: Any = create_model(f"{called}_config", __base__=Config, **fields)  # type: ignore[call-overload]
     return type(
@@ -109,6 +110,9 @@ def _mistakes(
         yield "command: {seed} stands nowhere in it, so all seeds would train the same; `env SEED={seed} ...` works too"
     for name in sorted({"seed", *GIVEN} & config.keys()):
         yield f"command: config has {name!r}, which the engine gives"
+    for name, value in config.items():
+        if not isinstance(_default(value), bool | int | float | str):
+            yield f"command: config[{name!r}] = {_default(value)!r}: give a number, a text, True or False"
     names = [metric.name for metric in metrics if not metric.of]
     for name, pattern in read.items():
         if name not in names:
@@ -129,11 +133,8 @@ def _placeholders(text: str) -> Iterator[str]:
             yield name
 
 
-def _type_of(name: str, value: Any) -> Any:
-    default = value.default if isinstance(value, FieldInfo) else value
-    if not isinstance(default, bool | int | float | str):
-        raise StudyError(f"command: config[{name!r}] = {default!r}: give a number, a text, True or False")
-    return type(default)
+def _default(value: Any) -> Any:
+    return value.default if isinstance(value, FieldInfo) else value
 
 
 def _name_of(line: str) -> str:

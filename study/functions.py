@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 from pydantic import create_model
 
 from study.errors import StudyError
-from study.training import Config, Metric, Training
+from study.metric import Metric
+from study.training import Config, Training
 
 # Parameters of a function that are no hyperparameters.
 GIVEN = ("report", "seed", "data", "device")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,14 @@ from pathlib import Path
 from study.errors import StudyError
 
 
-def imports(source: bytes, package: str) -> Iterator[str]:
+# Asked for every arm of a study, of the same few sources.
+@functools.lru_cache(maxsize=256)
+def imports(source: bytes, package: str) -> tuple[str, ...]:
     """Every name that a module of this package may import a module by."""
+    return tuple(_imports(source, package))
+
+
+def _imports(source: bytes, package: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -24,6 +31,7 @@ def imports(source: bytes, package: str) -> Iterator[str]:
             yield from (f"{base}.{name.name}" for name in node.names)
 
 
+@functools.lru_cache(maxsize=256)
 def meaning(source: bytes) -> str:
     """The syntax tree of a module as text, without docstrings and without its statement `STUDY = ...`."""
     tree = ast.parse(source)
@@ -77,7 +85,7 @@ def imported_files(source: Path, folder: Path) -> list[Path]:
         importing = unread.pop()
         package = ".".join(importing.parent.relative_to(folder).parts)
         try:
-            names = [*imports(importing.read_bytes(), package)]
+            names = imports(importing.read_bytes(), package)
         except SyntaxError as error:
             raise StudyError(f"{importing}:{error.lineno}: not valid Python: {error.msg}") from None
         for name in names:

@@ -27,9 +27,9 @@ def is_plugin(name: str) -> bool:
     return ":" in name
 
 
-def is_own(code: str | Own) -> bool:
+def is_own(code: Own) -> bool:
     """Whether it is the user's, and not of this project, which is installed wherever trials run."""
-    return isinstance(code, str) or code.__module__.partition(".")[0] != "study"
+    return code.__module__.partition(".")[0] != "study"
 
 
 # What arrived with a run, by name.
@@ -119,28 +119,27 @@ def files(own: str | Own) -> list[Path]:
     return [_path(module) for module in _modules_of(own)]
 
 
-def by_value(own: str | Own) -> Own:
+def by_value(own: str | Own) -> Any:
     """The function or class, made to travel to Ray's workers with the definitions of its own modules.
 
     What it imports besides is looked for there in the same folders as here, and after all others too.
     """
     from ray import cloudpickle
 
-    if not is_own(own):
-        return own  # type: ignore[return-value]
-    for module in _modules_of(own):
-        cloudpickle.register_pickle_by_value(module)
-    return Travelling(resolve(own) if isinstance(own, str) else own, list(_folders))
+    code = resolve(own) if isinstance(own, str) else own
+    if not is_own(code):
+        return code
+    if _has_file(code):  # what a notebook defines travels so by itself
+        for module in _modules_of(own):
+            cloudpickle.register_pickle_by_value(module)
+    return _Travelling(code, list(_folders))
 
 
-class Travelling:
+class _Travelling:
     """Something that adds these folders where it arrives, before it is unpickled: there it is what it was here."""
 
     def __init__(self, own: Own, folders: list[Path]) -> None:
         self._own, self._folders = own, folders
-
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
-        return self._own(*arguments, **options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         from ray import cloudpickle
@@ -166,13 +165,12 @@ def _modules_of(own: str | Own) -> list[ModuleType]:
         resolve(own)
         first = sys.modules[own.partition(":")[0]]
     else:
-        found_first = sys.modules.get(own.__module__)
-        if found_first is None or getattr(found_first, "__file__", None) is None:
+        if not _has_file(own):
             raise StudyError(
                 f"{own.__qualname__} has no source file (it is of a notebook, perhaps).",
                 "Write it into a file, or give it a version, to be raised by hand: version = '1' in the class.",
             )
-        first = found_first
+        first = sys.modules[own.__module__]
     # A package's modules may lie in the folders of its sub-packages.
     folder = _path(first).parents[0 if _is_study_file(first) else first.__name__.count(".")]
     found: dict[str, ModuleType] = {}
@@ -187,6 +185,11 @@ def _modules_of(own: str | Own) -> list[ModuleType]:
                 unread.append(sys.modules[name])
     del found[first.__name__]
     return [first, *(found[name] for name in sorted(found))]
+
+
+def _has_file(code: Own) -> bool:
+    """Whether its module was made of a file, which a notebook's is not."""
+    return getattr(sys.modules.get(code.__module__), "__file__", None) is not None
 
 
 STUDY_FILE = "study_file"

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from study import own_code
 from study.declare.data import SharedData
 from study.declare.study import Study
 from study.errors import StudyError
@@ -71,14 +70,14 @@ class Plan:
     fresh: bool = False
 
     def own_code(self) -> list[str | type[Training]]:
-        """The user's own code that the trials run: trainings, and what their configs name."""
+        """The code that the trials run: trainings, and what their configs name."""
         configs = {(trial.training, id(trial.config)): trial.config for trial in self.trials.values()}
         named = [
             name
             for (training, _), config in configs.items()
             for name in self.trainings[training].plugins(config)
         ]
-        return [*filter(own_code.is_own, self.trainings.values()), *sorted(set(named))]
+        return [*self.trainings.values(), *sorted(set(named))]
 
     @property
     def pending(self) -> list[Trial]:

@@ -38,6 +38,7 @@ class Process:
 
     def __init__(self, words: list[str], folder: Path, file: Path | None = None) -> None:
         self._file = file
+        self._ended = False
         self._last: deque[str] = deque(maxlen=LAST_LINES)
         self._lines: Iterator[str] = self._read()
         try:
@@ -118,7 +119,10 @@ class Process:
                 self._last.append(line[:SHOWN_OF_LINE])
 
     def end(self) -> None:
-        """End it, and what it started and left."""
+        """End it, and what it started and left; once, since the number of its group may be another's afterwards."""
+        if self._ended:
+            return
+        self._ended = True
         group = self._process.pid
         # A container may have nobody who takes what was killed off the list of processes.
         for kind, grace in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, 1.0)):

@@ -12,9 +12,9 @@ import numpy as np
 from study.declare.claims import Claim
 from study.images.config import ImageConfig
 from study.images.metrics import METRICS
+from study.metric import Metric
 from study.running.history import History
 from study.store.trial_store import TrialStore
-from study.training import Metric
 
 PROVENANCE = {
     "training_seconds": 1.5,

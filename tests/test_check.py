@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,15 @@ def test_a_training_that_fails_outright_is_said_in_a_line(study: Study) -> None:
     done = study("check", "faulty.py")
     assert done.returncode == 2
     assert "OSError: no camera" in done.stderr
+
+
+def test_no_module_of_the_current_folder_goes_before_what_is_installed(study: Study) -> None:
+    (study.folder / "numpy.py").write_text("raise SystemExit('taken over')")
+    program = Path(sys.executable).with_name("study")
+    (study.folder / "faulty.py").write_text(FILE.format(init="pass", step="pass"))
+    words = [str(program), "check", "faulty.py"]
+    done = subprocess.run(words, cwd=study.folder, env=study.environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_recipe_keeps_its_promises(study: Study) -> None:

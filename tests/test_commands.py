@@ -16,6 +16,8 @@ from conftest import wait_until
 
 import study
 from study import StudyError
+from study.cluster.jobs import planned
+from study.cluster.payload import packed
 from study.running.trial_run import TrialRun
 from study.training import Training
 
@@ -206,14 +208,15 @@ def _runs(pid: int) -> bool:
 def test_all_mistakes_of_a_command_are_named_at_once() -> None:
     with pytest.raises(StudyError) as error:
         study.command(
-            "python train.py {lr} {widht}",
+            "python train.py {lr} {widht} {when}",
             LOSS,
-            config={"lr": 0.1, "width": 3},
+            config={"lr": 0.1, "width": 3, "when": None},
             read={"los": "x", "loss": "("},
         )
     said = "\n".join(error.value.mistakes)
     assert "{widht} is no hyperparameter" in said
     assert "width stands nowhere" in said
+    assert "config['when'] = None: give a number" in said
     assert "{seed} stands nowhere" in said
     assert "'los', which is no metric" in said
     assert "is no regular expression" in said
@@ -231,6 +234,19 @@ def test_all_mistakes_of_a_command_are_named_at_once() -> None:
 def test_a_line_that_is_no_command_is_an_error(line: str, said: str) -> None:
     with pytest.raises(StudyError, match=said):
         study.command(line, LOSS)
+
+
+def test_its_scripts_travel_with_a_job(folder: Path) -> None:
+    script(folder, "import helper")
+    script(folder, "y = 2", "helper.py")
+    (folder / "settings.txt").write_text("a")
+    (folder / "which.py").write_text(
+        "import study\nSTUDY = study.Study(title='W', arms={'a': {}}, training=study.command(\n"
+        "    'python train.py {seed}', study.lower('loss'), files=['settings.txt']))\n"
+    )
+    plan = planned([study.load("which.py")], 1, {})
+    sent = packed(["which.py"], plan.own_code()).files
+    assert {str(path) for path in sent} == {"which.py", "train.py", "helper.py", "settings.txt"}
 
 
 def test_the_key_follows_from_what_the_script_and_its_imports_mean(folder: Path) -> None:

@@ -17,7 +17,7 @@ from analysis.shown import as_reported
 from analysis.tables import arm_table
 from study.declare import claims
 from study.errors import StudyError
-from study.training import lower
+from study.metric import lower
 
 LOSS = lower("loss", "nats")
 

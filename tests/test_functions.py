@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -13,6 +14,7 @@ import pytest
 import study
 from study import StudyError
 from study.running.trial_run import TrialRun
+from study.time_limit import TimeLimit, time_limit
 from study.training import Training
 
 
@@ -135,22 +137,27 @@ def test_parameters_that_can_be_no_hyperparameters_are_all_named() -> None:
     ]
 
 
-def test_a_function_whose_trial_is_over_ends_even_in_a_loop_that_never_reports() -> None:
+@pytest.mark.parametrize("reports", [True, False])
+def test_a_function_whose_trial_is_over_ends_where_it_is(reports: bool) -> None:
     ended = threading.Event()
 
     @study.function(study.lower("loss"))
     def endless(report: Any) -> None:
-        report(loss=1)
         try:
             while True:
                 time.sleep(0.01)
+                if reports:
+                    report(loss=1)
         finally:
             ended.set()
 
     run = TrialRun(endless, endless.Config(), None, 0)
-    run.run(1)
-    run.training.close()  # while it waits in `report`
-    assert ended.is_set() or not run.training._thread.is_alive()  # type: ignore[attr-defined]
+    with contextlib.suppress(TimeLimit), time_limit(0.5, "as a trial that takes too long"):
+        while True:
+            run.run(1)
+    assert not ended.is_set()
+    run.training.close()
+    assert ended.is_set()
 
 
 def test_a_function_needs_metrics_to_be_a_training() -> None:

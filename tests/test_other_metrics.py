@@ -21,7 +21,7 @@ from analysis.shown import as_reported, as_shown, notes
 from analysis.tables import arm_table
 from study.declare import claims
 from study.declare.claims import Claim
-from study.training import Metric, higher, lower
+from study.metric import Metric, higher, lower
 
 LOSS = lower("loss", "nats", label="validation loss")
 NATS = (LOSS, lower("best_loss", "nats", of="loss", counts="best"))

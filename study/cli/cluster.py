@@ -97,7 +97,7 @@ def submit(
     from study.declare.loading import load
     from study.running.options import Options
 
-    Options(
+    Options(  # its mistakes are said here, before anything is sent
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,
         max_concurrent=max_concurrent,

@@ -60,7 +60,7 @@ class Payload:
 def packed(
     studies: Sequence[str], code: Iterable[str | type[Training]], include: Sequence[str] = ()
 ) -> Payload:
-    """What the studies need, with the user's own code that they train, and what lies at the paths to include.
+    """What the studies need, with the code that they train, and what lies at the paths to include.
 
     Raises StudyError for what lies outside of the current folder, is hidden, or is a link or behind one; for
     a file that looks like a key or a password; and where it is more than Ray takes.

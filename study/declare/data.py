@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import inspect
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,18 +96,15 @@ def _make_read_only(value: Any, depth: int = 0) -> None:
             _make_read_only(inner, depth + 1)
 
 
-class _errors_of:
+@contextlib.contextmanager
+def _errors_of(kind: type[Training]) -> Iterator[None]:
     """Whatever the user's own code raises, as a StudyError."""
-
-    def __init__(self, kind: type[Training]) -> None:
-        self._called = kind.called()
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if error is not None and not isinstance(error, StudyError | KeyboardInterrupt):
-            raise StudyError(f"{self._called}: its data can't be loaded: {last_line(error)}") from None
+    try:
+        yield
+    except (StudyError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise StudyError(f"{kind.called()}: its data can't be loaded: {last_line(error)}") from None
 
 
 def digest(data: Any, called: str) -> str:

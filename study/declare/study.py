@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import math
-import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from study.declare.claims import OF_SEVERAL_ARMS, USUAL_MARGIN, WITHIN_A_MARGIN, Claim
+from study.declare.claims import USUAL_MARGIN, WITHIN_A_MARGIN, Claim
 from study.declare.data import names_of_data
 from study.declare.domains import is_domain, quasi_random_points, random_points
+from study.declare.mistakes import mistakes_of_study
 from study.declare.trainings import training_of
 from study.errors import StudyError, did_you_mean, mistakes_in, validated
-from study.training import Config, Metric, Training
+from study.metric import Metric
+from study.training import Config, Training
 
-MAX_ARMS = 1_000_000
 MAX_SEEDS = 10_000
 
 
@@ -124,119 +123,9 @@ class Study(BaseModel):
 
     @model_validator(mode="after")
     def _everything_fits_together(self) -> Study:
-        mistakes = [*self._structural_mistakes()]
-        if not mistakes:
-            mistakes = [*self._arm_mistakes(), *self._label_mistakes()]
-        if mistakes:
+        if mistakes := mistakes_of_study(self):
             raise ValueError("\n".join(mistakes))
         return self
-
-    def _structural_mistakes(self) -> Iterator[str]:
-        if bool(self.scientific) == bool(self.arms):
-            yield "give either scientific={...} or arms={...}, and at least one arm"
-        known = self.kind.Config.model_fields
-        named = [("scientific", self.scientific), ("fixed", self.fixed), ("nuisance", self.nuisance)]
-        named += [(f"arm {label!r}", overrides) for label, overrides in self.arms.items()]
-        for where, fields in named:
-            for field in fields:
-                if field == "seed":
-                    yield f"{where}: seed is chosen at the start, with --seeds, not in a study"
-                elif field not in known:
-                    yield f"{where}: unknown hyperparameter {field!r}{did_you_mean(field, known)}"
-        for field in self.fixed.keys() & self.scientific.keys():
-            yield f"fixed: {field} is what scientific varies"
-        for field, space in self.scientific.items():
-            is_grid = isinstance(space, Mapping) and space.keys() == {"grid_search"}
-            values = space["grid_search"] if is_grid else None
-            if not isinstance(values, list | tuple) and not is_domain(space):
-                yield f"scientific: {field} = {space!r}: use tune.grid_search([...]) or one of Tune's domains"
-            elif values is not None and not values:
-                yield f"scientific: {field}: the grid is empty"
-        sizes = [self.samples or 1]
-        grids = [of.get("grid_search") for of in self.scientific.values() if isinstance(of, Mapping)]
-        sizes += [len(grid) for grid in grids if isinstance(grid, list | tuple)]
-        if math.prod(sizes) > MAX_ARMS:
-            yield f"scientific: {math.prod(sizes):,} arms; at most {MAX_ARMS:,} are allowed"
-        drawn = any(is_domain(space) for space in self.scientific.values())
-        if drawn != (self.samples is not None):
-            yield "samples goes with domains in scientific: samples=8 draws eight points of them"
-        yield from self._nuisance_mistakes()
-
-    def _nuisance_mistakes(self) -> Iterator[str]:
-        for field, space in self.nuisance.items():
-            if not is_domain(space):
-                yield f"nuisance: {field} = {space!r}: use a domain such as tune.loguniform(0.001, 1)"
-            if any(field in of for of in (self.scientific, self.fixed, *self.arms.values())):
-                yield f"nuisance: {field} is set elsewhere in the study too"
-        if bool(self.nuisance) != (self.nuisance_samples is not None):
-            yield "nuisance and nuisance_samples go together"
-        if self.selected_by and not self.nuisance:
-            yield f"selected_by = {self.selected_by!r}: selects among nuisance hyperparameters, of which there are none"
-        if not self.nuisance:
-            return
-        allowed = [name for name in self.metrics if name != self.kind.metrics[0].name]
-        if not self.selected_by:
-            yield f"nuisance: give selected_by=..., a metric that is not the reported one: {_listed(allowed)}"
-        elif self.selected_by not in allowed:
-            yield (
-                f"selected_by = {self.selected_by!r}: needed is a metric that is not the reported one: "
-                f"{_listed(allowed)}{did_you_mean(self.selected_by, allowed)}"
-            )
-        elif why := self.kind.unmeasured(self.kind.Config.model_construct(**self.fixed)).get(
-            self.selected_by
-        ):
-            yield f"nuisance: {why}"
-
-    def _arm_mistakes(self) -> Iterator[str]:
-        seen: set[str] = set()
-        configs: dict[str, str] = {}
-        # A mistake in `fixed` would be repeated by each arm; it is said once.
-        said: dict[str, None] = {}
-        for arm in self.expand():
-            if arm.label in seen:
-                yield f"arm {arm.label!r} occurs twice"
-            seen.add(arm.label)
-            for candidate in arm.candidates:
-                try:
-                    config = validated(self.kind.Config, {**self.fixed, **arm.overrides, **candidate})
-                    same = config.model_dump_json()
-                    if configs.setdefault(same, arm.label) != arm.label:
-                        yield f"arm {arm.label!r} trains the same as arm {configs[same]!r}"
-                except StudyError as error:
-                    for mistake in error.mistakes:
-                        in_fixed = any(re.match(rf"{field}\b", mistake) for field in self.fixed)
-                        said[f"fixed: {mistake}" if in_fixed else f"arm {arm.label!r}: {mistake}"] = None
-        yield from said
-
-    def _label_mistakes(self) -> Iterator[str]:
-        labels = [arm.label for arm in self.expand()]
-        if self.reference and self.reference not in labels:
-            yield f"reference: no arm {self.reference!r}{did_you_mean(self.reference, labels)}"
-        for label, values in self.published.items():
-            if label not in labels:
-                yield f"published: no arm {label!r}{did_you_mean(label, labels)}"
-            for name, value in values.items():
-                if name not in self.metrics:
-                    yield f"published: unknown metric {name!r}{did_you_mean(name, self.metrics)}"
-                elif self.metrics[name].unit == "%" and not 0 <= value <= 100:
-                    yield f"published: {label!r}: {value} is not a percentage"
-        if self.watched not in self.metrics:
-            yield f"watched: unknown metric {self.watched!r}{did_you_mean(self.watched, self.metrics)}"
-        for claim in self.claims:
-            if claim.metric and claim.metric not in self.metrics:
-                near = did_you_mean(claim.metric, self.metrics) or f"; allowed are {_listed(self.metrics)}"
-                yield f"claims: {claim.kind}: unknown metric {claim.metric!r}{near}"
-            elif claim.kind in WITHIN_A_MARGIN and claim.margin is None:
-                yield f"claims: {claim.kind}: give margin=..., in the metric's unit"
-            for label in claim.arms:
-                if label not in labels:
-                    near = did_you_mean(label, labels)
-                    yield f"claims: {claim.kind} names no arm of the study: {label!r}{near}"
-            named = claim.arms or labels
-            if claim.kind in OF_SEVERAL_ARMS and len(named) < 2:
-                yield f"claims: {claim.kind} compares arms, and there is only {named[0]!r}"
-            if claim.kind == "about_published" and not set(named) & self.published.keys():
-                yield f"claims: {claim.kind}: no published value for {', '.join(map(repr, named))}"
 
     def expand(self) -> list[Arm]:
         """The arms in order; a label is the value itself, or `name=value, ...` where several vary."""
@@ -248,8 +137,10 @@ class Study(BaseModel):
 
     def _points(self) -> list[dict[str, Any]]:
         """What `scientific` spans: the product of its grids, times the points drawn from its domains."""
-        grids = {name: of["grid_search"] for name, of in self.scientific.items() if not is_domain(of)}
-        domains = {name: of for name, of in self.scientific.items() if is_domain(of)}
+        grids = {
+            name: space["grid_search"] for name, space in self.scientific.items() if not is_domain(space)
+        }
+        domains = {name: space for name, space in self.scientific.items() if is_domain(space)}
         drawn = random_points(domains, self.samples or 1) if domains else [{}]
         return [
             dict(zip(grids, values, strict=True)) | point
@@ -333,7 +224,3 @@ def _with_margin(claim: Claim, kind: type[Training], published: Container[str]) 
     if claim.kind in WITHIN_A_MARGIN and claim.margin is None and units == {"%"}:
         return claim.model_copy(update={"margin": USUAL_MARGIN})
     return claim
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names) or "the training has no other"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from inspect import getattr_static
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from study.declare.data import names_of_data
 from study.errors import StudyError, did_you_mean, mistakes_in
+from study.metric import MOST_SERIES, Metric
 from study.own_code import is_plugin, resolve
-from study.training import MOST_SERIES, Config, Metric, Training
+from study.training import Config, Training
 
 # What studies train that name nothing else.
 DEFAULT = "study.images.declaration:Images"
@@ -23,6 +25,8 @@ OF_OTHERS = {
     "Trainable": "a Tune Trainable saves and loads by itself: move its step into a Training",
     "Trainer": "a Trainer brings a training loop of its own: call it in a function (study.function)",
 }
+# One of these says what a training does in its steps.
+STEPPING = ("step", "advance", "implementation")
 HOW = "A training is a class based on study.Training, a study.function or a study.command: docs/your-training.md."
 
 
@@ -84,8 +88,7 @@ def _mistakes_in(kind: type[Training]) -> Iterator[str]:
         yield f"state = {kind.state!r}: give a list of names"
     if kind.version is not None and not isinstance(kind.version, str):
         yield f"version = {kind.version!r}: give text, such as '1'"
-    worker = kind.step is Training.step and kind.advance is Training.advance
-    if worker and kind.implementation.__func__ is Training.implementation.__func__:  # type: ignore[attr-defined]
+    if all(getattr_static(kind, name) is getattr_static(Training, name) for name in STEPPING):
         yield "has no step(self, t)"
 
 

@@ -222,12 +222,11 @@ def _cifar10(folder: Path) -> Dataset:
             with contextlib.suppress(OSError):  # not empty, or never made
                 folder.rmdir()
         raise StudyError(f"CIFAR-10 can't be had in {folder}: {last_line(error)}") from None
-    arrays = [
-        array
+    (images, labels), (test_images, test_labels) = (
+        (np.ascontiguousarray(part.data.transpose(0, 3, 1, 2)), np.array(part.targets, np.int64))
         for part in parts
-        for array in (np.ascontiguousarray(part.data.transpose(0, 3, 1, 2)), np.array(part.targets, np.int64))
-    ]
-    return Dataset("cifar10", *arrays)  # type: ignore[arg-type]  # four arrays
+    )
+    return Dataset("cifar10", images, labels, test_images, test_labels)
 
 
 def _cifar10_files(folder: Path) -> list[Path]:

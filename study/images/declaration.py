@@ -51,7 +51,7 @@ class Images(Training):
         return data_sets.load(dataset, folder)
 
     @classmethod
-    def fingerprint(cls, dataset: str, folder: Path) -> str:  # type: ignore[override]
+    def fingerprint(cls, dataset: str, folder: Path) -> str:
         """sha256 of its files, so that planning need not unpack them."""
         return data_sets.fingerprint(dataset, folder)
 
@@ -97,6 +97,11 @@ class Images(Training):
     def unmeasured(cls, config: ImageConfig) -> Mapping[str, str]:
         """Without images held out, no accuracy is measured on them."""
         return {} if getattr(config, "validation_size", 0) else {"validation_accuracy": NEEDS_VALIDATION}
+
+    @classmethod
+    def files(cls) -> list[Path]:
+        """Of a class that is based on the recipe, its own; the recipe is installed wherever trials run."""
+        return super().files() if own_code.is_own(cls) else []
 
     @classmethod
     def plugins(cls, config: ImageConfig) -> Iterator[str]:

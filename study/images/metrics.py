@@ -5,7 +5,7 @@ The test and validation sets are measured at the end of each epoch, the training
 
 from __future__ import annotations
 
-from study.training import higher, lower
+from study.metric import higher, lower
 
 METRICS = (
     higher("test_accuracy", "%", worst=0.0, label="top-1 test accuracy", cases="test_images"),

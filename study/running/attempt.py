@@ -152,6 +152,7 @@ class Attempt:
                 run.resume(state)
         except (Damaged, ValueError) as damage:
             self._notes = [f"starts anew: {damage}"]
+            run.training.close()
             return self._new()
         if state is not None:
             self._saved_step = self._resumed_at = run.step

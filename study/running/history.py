@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from study.errors import StudyError, did_you_mean
-from study.training import Metric
+from study.metric import Metric
 
 Values = npt.NDArray[np.float64]
 
@@ -108,8 +108,8 @@ class History:
         """For a checkpoint."""
         return {
             "step": self.step,
-            "steps": {name: np.array(of, np.int64) for name, of in self._steps.items()},
-            "values": {name: np.array(of, np.float64) for name, of in self._values.items()},
+            "steps": {name: np.array(steps, np.int64) for name, steps in self._steps.items()},
+            "values": {name: np.array(values, np.float64) for name, values in self._values.items()},
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -125,8 +125,10 @@ class History:
             if not np.isfinite(values[name]).all():
                 raise ValueError(f"its series of {name} diverged")
         self.step = step
-        self._steps = {name: array("q", np.asarray(of, np.int64).tobytes()) for name, of in steps.items()}
-        self._values = {name: array("d", np.asarray(of, np.float64).tobytes()) for name, of in values.items()}
+        self._steps = {name: array("q", np.asarray(one, np.int64).tobytes()) for name, one in steps.items()}
+        self._values = {
+            name: array("d", np.asarray(one, np.float64).tobytes()) for name, one in values.items()
+        }
 
 
 def _kind(value: object) -> str:

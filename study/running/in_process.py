@@ -18,6 +18,7 @@ from study.running.prepare import prepare
 from study.running.progress import Progress
 from study.running.runner import Outcome, longest_first, settings
 from study.store.trial_store import TrialStore
+from study.time_limit import TimeLimit
 
 
 def run(
@@ -52,8 +53,10 @@ def run(
                     progress.report(trial, report)
                     report = attempt.step()
                 progress.report(trial, report)
-            except Exception as error:
+            except (Exception, SystemExit, TimeLimit) as error:
                 progress.report(trial, attempt.failed(error))
+                if isinstance(error, SystemExit):  # it would end this process, as if all were well perhaps
+                    raise RuntimeError(f"{trial.name}: the training called exit({error.code})") from error
                 raise
             finally:
                 attempt.close()

@@ -11,9 +11,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from study.metric import Metric
 from study.plan import Plan, Trial
 from study.terminal import plain, styled
-from study.training import Cost, Metric
+from study.training import Cost
 
 
 class Progress:

@@ -141,10 +141,10 @@ class TrialRun:
         None for a diverged trial, whose last weights depend on when the divergence was noticed, and for a training
         that has none.
         """
-        if self.diverged or not self.training.weights():
+        if self.diverged or not (weights := self.training.weights()):
             return None
         digest = hashlib.sha256()
-        add_to_digest(digest, "", self.training.weights())
+        add_to_digest(digest, "", weights)
         return digest.hexdigest()
 
 

@@ -16,6 +16,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from study.declare.claims import Claim
 from study.errors import StudyError
+from study.metric import Metric
 from study.store import format1
 from study.store.fields import (
     MOST_IN_SENTENCE,
@@ -27,7 +28,6 @@ from study.store.fields import (
     Sentence,
     Values,
 )
-from study.training import Metric
 
 # Raised whenever an older version could misread what a newer one wrote.
 FORMAT = 2

@@ -1,0 +1,137 @@
+"""What in a study does not fit together, a line each."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from study.declare.claims import OF_SEVERAL_ARMS, WITHIN_A_MARGIN
+from study.declare.domains import is_domain
+from study.errors import StudyError, did_you_mean, validated
+
+if TYPE_CHECKING:
+    from study.declare.study import Study
+
+MAX_ARMS = 1_000_000
+
+
+def mistakes_of_study(study: Study) -> list[str]:
+    """Every mistake of its structure or, where there is none, of its arms and of what names them."""
+    return [*_structural_mistakes(study)] or [*_arm_mistakes(study), *_label_mistakes(study)]
+
+
+def _structural_mistakes(study: Study) -> Iterator[str]:
+    if bool(study.scientific) == bool(study.arms):
+        yield "give either scientific={...} or arms={...}, and at least one arm"
+    known = study.kind.Config.model_fields
+    named = [("scientific", study.scientific), ("fixed", study.fixed), ("nuisance", study.nuisance)]
+    named += [(f"arm {label!r}", overrides) for label, overrides in study.arms.items()]
+    for where, fields in named:
+        for field in fields:
+            if field == "seed":
+                yield f"{where}: seed is chosen at the start, with --seeds, not in a study"
+            elif field not in known:
+                yield f"{where}: unknown hyperparameter {field!r}{did_you_mean(field, known)}"
+    for field in study.fixed.keys() & study.scientific.keys():
+        yield f"fixed: {field} is what scientific varies"
+    for field, space in study.scientific.items():
+        is_grid = isinstance(space, Mapping) and space.keys() == {"grid_search"}
+        values = space["grid_search"] if is_grid else None
+        if not isinstance(values, list | tuple) and not is_domain(space):
+            yield f"scientific: {field} = {space!r}: use tune.grid_search([...]) or one of Tune's domains"
+        elif values is not None and not values:
+            yield f"scientific: {field}: the grid is empty"
+    sizes = [study.samples or 1]
+    grids = [space.get("grid_search") for space in study.scientific.values() if isinstance(space, Mapping)]
+    sizes += [len(grid) for grid in grids if isinstance(grid, list | tuple)]
+    if math.prod(sizes) > MAX_ARMS:
+        yield f"scientific: {math.prod(sizes):,} arms; at most {MAX_ARMS:,} are allowed"
+    drawn = any(is_domain(space) for space in study.scientific.values())
+    if drawn != (study.samples is not None):
+        yield "samples goes with domains in scientific: samples=8 draws eight points of them"
+    yield from _nuisance_mistakes(study)
+
+
+def _nuisance_mistakes(study: Study) -> Iterator[str]:
+    for field, space in study.nuisance.items():
+        if not is_domain(space):
+            yield f"nuisance: {field} = {space!r}: use a domain such as tune.loguniform(0.001, 1)"
+        if any(field in others for others in (study.scientific, study.fixed, *study.arms.values())):
+            yield f"nuisance: {field} is set elsewhere in the study too"
+    if bool(study.nuisance) != (study.nuisance_samples is not None):
+        yield "nuisance and nuisance_samples go together"
+    if study.selected_by and not study.nuisance:
+        yield f"selected_by = {study.selected_by!r}: selects among nuisance hyperparameters, of which there are none"
+    if not study.nuisance:
+        return
+    allowed = [name for name in study.metrics if name != study.kind.metrics[0].name]
+    if not study.selected_by:
+        yield f"nuisance: give selected_by=..., a metric that is not the reported one: {_listed(allowed)}"
+    elif study.selected_by not in allowed:
+        yield (
+            f"selected_by = {study.selected_by!r}: needed is a metric that is not the reported one: "
+            f"{_listed(allowed)}{did_you_mean(study.selected_by, allowed)}"
+        )
+    elif why := study.kind.unmeasured(study.kind.Config.model_construct(**study.fixed)).get(
+        study.selected_by
+    ):
+        yield f"nuisance: {why}"
+
+
+def _arm_mistakes(study: Study) -> Iterator[str]:
+    seen: set[str] = set()
+    configs: dict[str, str] = {}
+    # A mistake in `fixed` would be repeated by each arm; it is said once.
+    said: dict[str, None] = {}
+    for arm in study.expand():
+        if arm.label in seen:
+            yield f"arm {arm.label!r} occurs twice"
+        seen.add(arm.label)
+        for candidate in arm.candidates:
+            try:
+                config = validated(study.kind.Config, {**study.fixed, **arm.overrides, **candidate})
+                same = config.model_dump_json()
+                if configs.setdefault(same, arm.label) != arm.label:
+                    yield f"arm {arm.label!r} trains the same as arm {configs[same]!r}"
+            except StudyError as error:
+                for mistake in error.mistakes:
+                    in_fixed = any(re.match(rf"{field}\b", mistake) for field in study.fixed)
+                    said[f"fixed: {mistake}" if in_fixed else f"arm {arm.label!r}: {mistake}"] = None
+    yield from said
+
+
+def _label_mistakes(study: Study) -> Iterator[str]:
+    labels = [arm.label for arm in study.expand()]
+    if study.reference and study.reference not in labels:
+        yield f"reference: no arm {study.reference!r}{did_you_mean(study.reference, labels)}"
+    for label, values in study.published.items():
+        if label not in labels:
+            yield f"published: no arm {label!r}{did_you_mean(label, labels)}"
+        for name, value in values.items():
+            if name not in study.metrics:
+                yield f"published: unknown metric {name!r}{did_you_mean(name, study.metrics)}"
+            elif study.metrics[name].unit == "%" and not 0 <= value <= 100:
+                yield f"published: {label!r}: {value} is not a percentage"
+    if study.watched not in study.metrics:
+        yield f"watched: unknown metric {study.watched!r}{did_you_mean(study.watched, study.metrics)}"
+    for claim in study.claims:
+        if claim.metric and claim.metric not in study.metrics:
+            near = did_you_mean(claim.metric, study.metrics) or f"; allowed are {_listed(study.metrics)}"
+            yield f"claims: {claim.kind}: unknown metric {claim.metric!r}{near}"
+        elif claim.kind in WITHIN_A_MARGIN and claim.margin is None:
+            yield f"claims: {claim.kind}: give margin=..., in the metric's unit"
+        for label in claim.arms:
+            if label not in labels:
+                near = did_you_mean(label, labels)
+                yield f"claims: {claim.kind} names no arm of the study: {label!r}{near}"
+        named = claim.arms or labels
+        if claim.kind in OF_SEVERAL_ARMS and len(named) < 2:
+            yield f"claims: {claim.kind} compares arms, and there is only {named[0]!r}"
+        if claim.kind == "about_published" and not set(named) & study.published.keys():
+            yield f"claims: {claim.kind}: no published value for {', '.join(map(repr, named))}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "the training has no other"
