@@ -218,11 +218,13 @@ def test_mistakes_in_a_config_are_all_said() -> None:
     class Config(study.Config):
         lr: float
         seed: int = 0
+        tags: tuple[frozenset[str], ...] = ()
 
     with pytest.raises(StudyError) as error:
         Study(title="T", training=of(None, Config=Config), arms={"a": {}})
     assert "lr has no default" in str(error.value)
     assert "has a field `seed`" in str(error.value)
+    assert "tags may be a set" in str(error.value)
 
     class Wrong(study.Config):
         lr: float = "high"  # type: ignore[assignment]

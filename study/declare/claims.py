@@ -134,7 +134,7 @@ def levels_off(metric: str, sentence: str, *arms: object, margin: float | None =
 
 
 def drops(metric: str, sentence: str, *arms: object, to: float, margin: float | None = None) -> Claim:
-    """The metric rises more than 4 margins above `to` at first, and ends within `margin` of it.
+    """The metric, smoothed, rises 4 margins or more above `to` at first, and ends within `margin` of it.
 
     Both are in the metric's unit; the margin is by default 1 point of a metric in %.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from inspect import getattr_static
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -92,6 +92,14 @@ def _mistakes_in(kind: type[Training]) -> Iterator[str]:
         yield "has no step(self, t)"
 
 
+def _has_a_set(kind: Any) -> bool:
+    return (
+        kind in (set, frozenset)
+        or get_origin(kind) in (set, frozenset)
+        or any(map(_has_a_set, get_args(kind)))
+    )
+
+
 def _mistakes_in_config(kind: type[Training]) -> Iterator[str]:
     config: Any = kind.Config
     if not (isinstance(config, type) and issubclass(config, BaseModel)):
@@ -103,6 +111,8 @@ def _mistakes_in_config(kind: type[Training]) -> Iterator[str]:
     for name, field in config.model_fields.items():
         if name == "seed":
             yield "Config has a field `seed`: the engine gives the seed to __init__"
+        if _has_a_set(field.annotation):
+            yield f"Config: {name} may be a set, whose order is another in each process; make it a tuple"
         if field.is_required():
             yield f"Config: {name} has no default; the defaults together are the baseline of a study"
     if any(field.is_required() for field in config.model_fields.values()):
