@@ -53,7 +53,7 @@ class Results:
     studies: dict[str, dict[str, Any]]
     trials: pd.DataFrame
     problems: list[str] = field(default_factory=list)
-    _filled: set[tuple[str, str]] = field(default_factory=set)
+    _filled: set[str] = field(default_factory=set)
 
     def metrics(self, study: str) -> dict[str, Metric]:
         """What the study's training measures, by name; the first is the one of tables."""
@@ -141,17 +141,19 @@ class Results:
 
     def _fill(self, keys: set[str], metrics: dict[str, Metric]) -> None:
         """Take from curves what results of an earlier version lack; a metric that is optional may be lacking."""
-        finished = self.trials.status == "finished"
-        for name, metric in metrics.items():
-            if metric.optional or name not in self.trials:
-                continue
-            lacking = self.trials.key[finished & self.trials[name].isna()]
-            new = [key for key in lacking if key in keys and (key, name) not in self._filled]
-            if not new:
-                continue
-            self._filled.update((key, name) for key in new)
-            curves = by_trial(self.curves(new, [name]), metric.series)
-            values = {key: metric.value_of(curve.values) for key, curve in curves.items()}
+        wanted = {
+            name: metric for name, metric in metrics.items() if not metric.optional and name in self.trials
+        }
+        new = (self.trials.status == "finished") & self.trials.key.isin(keys - self._filled)
+        lacking = new & self.trials[list(wanted)].isna().any(axis=1)
+        self._filled |= keys
+        if not lacking.any():
+            return
+        curves = self.curves(self.trials.key[lacking], wanted)
+        for name, metric in wanted.items():
+            values = {
+                key: metric.value_of(one.values) for key, one in by_trial(curves, metric.series).items()
+            }
             self.trials[name] = self.trials[name].fillna(self.trials.key.map(values).astype("float64"))
 
     def pending(self, study: str) -> dict[str, int]:

@@ -23,6 +23,7 @@ from pathlib import Path
 # started it as its own.
 
 STEPS = 469  # of one epoch of MNIST in batches of 128
+MEASURED = ("test_top5", "test_loss", "train_accuracy", "train_loss")
 SHAPES = ("10x1000", "1000x10", "10000x1")
 STUDY = """from ray import tune
 from study import Study
@@ -60,13 +61,16 @@ def made(folder: Path, arms: int, seeds: int) -> None:
     }
     for key, trial in plan.trials.items():
         result = made_result(trial.seed, round(random.uniform(0.9, 0.99), 4), STEPS)
+        metrics = {name: round(random.uniform(0.9, 0.99), 4) for name in MEASURED} | result["metrics"]
+        result |= {"metrics": metrics, "at": dict.fromkeys(metrics, STEPS)}
         store.commit(key, curve, {**result, "config": trial.config.model_dump(), "data": trial.data})
 
 
-def measured(command: list[str]) -> tuple[float, float]:
-    """Seconds from the process's start to its end, and its highest memory use in MB."""
+def measured(command: list[str], folder: Path | None = None, **variables: str) -> tuple[float, float]:
+    """Seconds from the process's start, in this folder, to its end, and its highest memory use in MB."""
     started = time.perf_counter()
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    running = subprocess.Popen(command, cwd=folder, env={**os.environ, **variables}, **quiet)
     _, status, usage = os.wait4(running.pid, 0)
     running.returncode = os.waitstatus_to_exitcode(status)
     if running.returncode:

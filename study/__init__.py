@@ -99,32 +99,32 @@ verdicts of the store's plain files. What each module is for, from the bottom up
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
-
-from study.commands import command
-from study.declare.claims import (
-    Claim,
-    about_published,
-    above,
-    below,
-    decreasing,
-    drops,
-    equivalent,
-    happens,
-    increasing,
-    levels_off,
-    rougher,
-)
-from study.declare.loading import load
-from study.declare.study import Arm, Study
-from study.errors import StudyError
-from study.functions import function
-from study.metric import Metric, higher, lower
-from study.seeds import generator, order
-from study.training import Config, Cost, Training, added
 
 if TYPE_CHECKING:
     from study.api import run
+    from study.commands import command
+    from study.declare.claims import (
+        Claim,
+        about_published,
+        above,
+        below,
+        decreasing,
+        drops,
+        equivalent,
+        happens,
+        increasing,
+        levels_off,
+        rougher,
+    )
+    from study.declare.loading import load
+    from study.declare.study import Arm, Study
+    from study.errors import StudyError
+    from study.functions import function
+    from study.metric import Metric, higher, lower
+    from study.seeds import generator, order
+    from study.training import Config, Cost, Training, added
 
 __version__ = "0.2.0"
 
@@ -159,10 +159,34 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    # run() brings Ray and pandas; a study file, which imports this module, needs neither.
-    if name == "run":
-        from study.api import run
+# Where each name is from. They are imported when they are asked for: `study --help` needs none of them, a study file
+# needs neither Ray nor pandas, which run() brings.
+_HOMES = {
+    "run": "api",
+    "command": "commands",
+    **dict.fromkeys(
+        ("Claim", "about_published", "above", "below", "decreasing", "drops", "equivalent", "happens", "increasing",
+         "levels_off", "rougher"), "declare.claims"
+    ),
+    "load": "declare.loading",
+    "Arm": "declare.study",
+    "Study": "declare.study",
+    "StudyError": "errors",
+    "function": "functions",
+    **dict.fromkeys(("Metric", "higher", "lower"), "metric"),
+    "generator": "seeds",
+    "order": "seeds",
+    **dict.fromkeys(("Config", "Cost", "Training", "added"), "training"),
+}  # fmt: skip
 
-        return run
-    raise AttributeError(f"module 'study' has no attribute {name!r}")
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'study' has no attribute {name!r}")
+    found = getattr(importlib.import_module(f"study.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
 
-Model = TypeVar("Model", bound=BaseModel)
+Model = TypeVar("Model", bound="BaseModel")
 
 
 class StudyError(Exception):
@@ -39,6 +40,8 @@ def validated(model: type[Model], fields: Mapping[str, Any]) -> Model:
 
     Raises StudyError with every mistake at once, each with field, value, what is allowed and the nearest name.
     """
+    from pydantic import ValidationError  # `study --help` needs StudyError alone
+
     try:
         return model.model_validate(dict(fields))
     except ValidationError as error:

@@ -37,6 +37,7 @@ def encoded_curve(columns: dict[str, Any]) -> bytes:
         table.replace_schema_metadata({b"sha256": _sha256(table)}),
         buffer,
         use_dictionary=measured,
+        write_statistics=False,
         compression={name: "NONE" if name == STEP else "SNAPPY" for name in columns},
     )
     return buffer.getvalue()

@@ -28,6 +28,22 @@ ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.2
 # The most that is read of a file where nothing else is said.
 MOST_BYTES = 64 * 1024**2
+# What a file that is not there raises.
+ABSENT = (FileNotFoundError, NotADirectoryError)
+
+
+def _unless(lasting: tuple[type[Exception], ...]) -> Retrying:
+    """Tries again what failed, unless so that it would always fail."""
+    return Retrying(
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_exponential(FIRST_PAUSE_SECONDS),
+        retry=retry_if_exception_type(Exception) & retry_if_not_exception_type(lasting),
+        reraise=True,
+    )
+
+
+_READING = _unless((PermissionError, NotPlain, *ABSENT))
+_WRITING = _unless((PermissionError, NotPlain))
 
 
 class StorageError(StudyError):
@@ -49,6 +65,11 @@ class Files:
         self.root = root
         self._at: LocalFiles | _ObjectFiles
         self._at = LocalFiles(Path(root.path)) if is_local(root) else _ObjectFiles(root)
+        self._shown = str(root).rstrip("/")
+
+    def where(self, path: str) -> str:
+        """The whole path or URL of a file, for messages."""
+        return f"{self._shown}/{path}"
 
     def write(self, path: str, content: bytes) -> UPath:
         """Write so that the file is whole or absent after any crash; where it lies.
@@ -64,7 +85,7 @@ class Files:
 
         Raises RefusedFile where it is no plain file, or has more than `most` bytes.
         """
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with contextlib.suppress(*ABSENT):
             return self._tried("read", path, self._at.read, most)
         return None
 
@@ -74,18 +95,18 @@ class Files:
 
     def remove(self, path: str) -> None:
         """Remove a file that may be gone already."""
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with contextlib.suppress(*ABSENT):
             self._tried("removed", path, self._at.remove)
 
     def names(self, folder: str) -> list[str]:
         """The names in a folder, which may not exist."""
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with contextlib.suppress(*ABSENT):
             return self._tried("read", folder, self._at.names)
         return []
 
     def names_by_folder(self, folder: str) -> dict[str, set[str]]:
         """The names in each folder of a folder, in one listing."""
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with contextlib.suppress(*ABSENT):
             return self._tried("read", folder, self._at.names_by_folder)
         return {}
 
@@ -104,25 +125,17 @@ class Files:
 
     def _tried(self, verb: str, path: str, action: Callable[..., Result], *arguments: object) -> Result:
         """What the action gives; FileNotFoundError and NotADirectoryError as they come, unless it writes."""
-        absent = (FileNotFoundError, NotADirectoryError) if verb != "written" else ()
-        lasting = (PermissionError, NotPlain, *absent)
-        attempts = Retrying(
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_exponential(FIRST_PAUSE_SECONDS),
-            retry=retry_if_exception_type(Exception) & retry_if_not_exception_type(lasting),
-            reraise=True,
-        )
-        where = self.root / path
-        if any(part in ("", ".", "..") for part in path.split("/")):
-            raise RefusedFile(f"{where} leads out of {self.root}")
+        if not {"", ".", ".."}.isdisjoint(path.split("/")):
+            raise RefusedFile(f"{self.where(path)} leads out of {self.root}")
+        absent = () if verb == "written" else ABSENT
         try:
-            return attempts(action, path, *arguments)
+            return (_WRITING if verb == "written" else _READING)(action, path, *arguments)
         except absent:
             raise
         except NotPlain as error:
-            raise RefusedFile(f"{where} {error.strerror}: it can't be {verb}") from None
+            raise RefusedFile(f"{self.where(path)} {error.strerror}: it can't be {verb}") from None
         except Exception as error:  # an object store's client raises errors of its own
-            raise StorageError(f"{where} can't be {verb}: {reason(error)}") from error
+            raise StorageError(f"{self.where(path)} can't be {verb}: {reason(error)}") from error
 
 
 class _ObjectFiles:

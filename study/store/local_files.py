@@ -46,19 +46,24 @@ class LocalFiles:
 
     def read(self, path: str, most: int) -> bytes:
         """The content. Raises NotPlain where it has more than `most` bytes."""
-        with self._folder_of(path) as (folder, name):
+        folders, _, name = path.rpartition("/")
+        folder = self._descriptor(folders)
+        try:
             # Without O_NONBLOCK a pipe would be waited for.
             opened = _open(name, folder, os.O_RDONLY | os.O_NONBLOCK)
-            try:
-                found = os.fstat(opened)
-                if not stat.S_ISREG(found.st_mode):
-                    raise NotPlain(errno.EINVAL, "is no plain file")
-                if found.st_size > most:
-                    raise NotPlain(errno.EFBIG, f"has {found.st_size:,} bytes, more than {most:,}")
-                with os.fdopen(opened, "rb", closefd=False) as file:
-                    return file.read(most)
-            finally:
-                os.close(opened)
+        finally:
+            os.close(folder)
+        try:
+            found = os.fstat(opened)
+            if not stat.S_ISREG(found.st_mode):
+                raise NotPlain(errno.EINVAL, "is no plain file")
+            if found.st_size > most:
+                raise NotPlain(errno.EFBIG, f"has {found.st_size:,} bytes, more than {most:,}")
+            # A file that grows meanwhile is read as it was.
+            with os.fdopen(opened, "rb", closefd=False) as file:
+                return file.read(found.st_size)
+        finally:
+            os.close(opened)
 
     def exists(self, path: str) -> bool:
         """Whether something of this name is there, be it a link that leads nowhere."""
@@ -76,13 +81,13 @@ class LocalFiles:
 
     def names(self, folder: str) -> list[str]:
         """What lies in a folder."""
-        with self._opened(folder.split("/")) as opened:
+        with self._opened(folder) as opened:
             return _names(opened)
 
     def names_by_folder(self, folder: str) -> dict[str, set[str]]:
         """What lies in each folder of a folder."""
         found = {}
-        with self._opened(folder.split("/")) as opened, os.scandir(opened) as entries:
+        with self._opened(folder) as opened, os.scandir(opened) as entries:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError, NotPlain):
                     inner = _open(entry.name, opened, os.O_RDONLY | os.O_DIRECTORY)
@@ -94,32 +99,41 @@ class LocalFiles:
 
     def make_folder(self, folder: str) -> Path:
         """Make a folder where there is none; its path."""
-        with self._opened(folder.split("/"), make=True):
+        with self._opened(folder, make=True):
             return self._root / folder
 
     @contextlib.contextmanager
     def _folder_of(self, path: str, make: bool = False) -> Iterator[tuple[int, str]]:
         """A descriptor of the folder of a file, and the file's name in it."""
-        *folders, name = path.split("/")
+        folders, _, name = path.rpartition("/")
         with self._opened(folders, make) as folder:
             yield folder, name
 
     @contextlib.contextmanager
-    def _opened(self, folders: list[str], make: bool = False) -> Iterator[int]:
+    def _opened(self, folder: str, make: bool = False) -> Iterator[int]:
+        opened = self._descriptor(folder, make)
+        try:
+            yield opened
+        finally:
+            os.close(opened)
+
+    def _descriptor(self, folder: str, make: bool = False) -> int:
+        """Open a folder, one after the other; its descriptor, to be closed."""
         if make:
             self._root.mkdir(parents=True, exist_ok=True)
         opened = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            for name in folders:
+            for name in folder.split("/") if folder else ():
                 if make:
                     with contextlib.suppress(FileExistsError):
                         os.mkdir(name, dir_fd=opened)
                 inner = _open(name, opened, os.O_RDONLY | os.O_DIRECTORY)
                 os.close(opened)
                 opened = inner
-            yield opened
-        finally:
+        except BaseException:
             os.close(opened)
+            raise
+        return opened
 
 
 def _names(folder: int) -> list[str]:

@@ -41,7 +41,7 @@ def foot_of(content: bytes) -> Foot:
     if content[-4:] != b"PAR1" or not 0 < size <= min(MOST_BYTES, len(content) - 12):
         raise ValueError("its foot is no curve's")
     try:
-        foot = _Reader(content[-8 - size : -8]).struct(0)
+        foot, _ = _struct(content[-8 - size : -8], 0, 0)
         root, *schema = foot[SCHEMA]
         groups = foot[GROUPS]
         if root[CHILDREN] != len(schema) or any(
@@ -63,68 +63,75 @@ def foot_of(content: bytes) -> Foot:
         raise ValueError(f"its foot is damaged: {error!r}") from None
 
 
-class _Reader:
-    """Reads one struct after the other; what it makes is bounded by the bytes there are."""
+# Each reads from the place `at` on, and gives what it read and the place after it. What they make is bounded by the
+# bytes there are. Functions rather than a class: they take half of its time, a third of reading a small curve.
 
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self._at = 0
 
-    def struct(self, depth: int) -> dict[int, Any]:
-        """Field number -> value."""
-        if depth > MOST_DEPTH:
-            raise ValueError("its foot nests too deep")
-        found: dict[int, Any] = {}
-        field = 0
-        while head := self._byte():
-            kind = head & 15
-            field = field + (head >> 4) if head >> 4 else self._signed()
-            found[field] = kind == TRUE if kind in (TRUE, FALSE) else self._value(kind, depth)
-        return found
+def _struct(content: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:
+    """Field number -> value."""
+    if depth > MOST_DEPTH:
+        raise ValueError("its foot nests too deep")
+    found: dict[int, Any] = {}
+    field = 0
+    while head := content[at]:
+        at += 1
+        kind = head & 15
+        if head >> 4:
+            field += head >> 4
+        else:
+            field, at = _signed(content, at)
+        if kind in (TRUE, FALSE):
+            found[field] = kind == TRUE
+        else:
+            found[field], at = _value(content, at, kind, depth)
+    return found, at + 1
 
-    def _value(self, kind: int, depth: int) -> Any:
-        if kind in (I16, I32, I64):
-            return self._signed()
-        if kind == BYTE:
-            return self._byte()
-        if kind == DOUBLE:
-            return self._bytes(8)
-        if kind == BINARY:
-            return self._bytes(self._unsigned())
-        if kind == LIST:
-            head = self._byte()
-            size = self._unsigned() if head >> 4 == 15 else head >> 4
-            if size > len(self._content) - self._at:  # each has a byte at least
-                raise ValueError("a list in its foot is longer than the foot")
-            inner = head & 15
-            if inner in (TRUE, FALSE):
-                return [self._byte() for _ in range(size)]
-            return [self._value(inner, depth + 1) for _ in range(size)]
-        if kind == STRUCT:
-            return self.struct(depth + 1)
+
+def _value(content: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
+    if kind in (I16, I32, I64):
+        return _signed(content, at)
+    if kind == BYTE:
+        return content[at], at + 1
+    if kind == STRUCT:
+        return _struct(content, at, depth + 1)
+    if kind == LIST:
+        return _list(content, at, depth)
+    if kind == BINARY:
+        size, at = _unsigned(content, at)
+    elif kind == DOUBLE:
+        size = 8
+    else:
         raise ValueError(f"its foot has a value of kind {kind}")
+    if size > len(content) - at:
+        raise ValueError("a text in its foot is longer than the foot")
+    return content[at : at + size], at + size
 
-    def _byte(self) -> int:
-        self._at += 1
-        return self._content[self._at - 1]
 
-    def _bytes(self, n: int) -> bytes:
-        if n > len(self._content) - self._at:
-            raise ValueError("a text in its foot is longer than the foot")
-        self._at += n
-        return self._content[self._at - n : self._at]
+def _list(content: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+    head = content[at]
+    size, at = _unsigned(content, at + 1) if head >> 4 == 15 else (head >> 4, at + 1)
+    if size > len(content) - at:  # each has a byte at least
+        raise ValueError("a list in its foot is longer than the foot")
+    kind = BYTE if head & 15 in (TRUE, FALSE) else head & 15
+    found = []
+    for _ in range(size):
+        one, at = _value(content, at, kind, depth + 1)
+        found.append(one)
+    return found, at
 
-    def _unsigned(self) -> int:
-        number = shift = 0
-        while True:
-            byte = self._byte()
-            number |= (byte & 127) << shift
-            if byte < 128:
-                return number
-            shift += 7
-            if shift > 63:
-                raise ValueError("a number in its foot is too large")
 
-    def _signed(self) -> int:
-        number = self._unsigned()
-        return (number >> 1) ^ -(number & 1)
+def _unsigned(content: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while (byte := content[at]) > 127:
+        number |= (byte & 127) << shift
+        shift += 7
+        at += 1
+        if shift > 63:
+            raise ValueError("a number in its foot is too large")
+    return number | byte << shift, at + 1
+
+
+def _signed(content: bytes, at: int) -> tuple[int, int]:
+    byte = content[at]
+    number, at = (byte, at + 1) if byte < 128 else _unsigned(content, at)
+    return (number >> 1) ^ -(number & 1), at

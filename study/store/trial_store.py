@@ -261,10 +261,10 @@ class TrialStore:
         names = self.files.names("studies")
         return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
-    def _read(self, path: str, most: int) -> tuple[bytes | None, UPath]:
+    def _read(self, path: str, most: int) -> tuple[bytes | None, str]:
         """A file's content, and where it lies for what is said of it. Raises Damaged where it is no file."""
         try:
-            return self.files.read(path, most), self.root / path
+            return self.files.read(path, most), self.files.where(path)
         except RefusedFile as refused:
             raise Damaged(str(refused)) from None
 

@@ -17,10 +17,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from acts import Act, chains, every_cut_and_bit, held, others, undisturbed
+from acts import Act, chains, every_cut_and_bit, held, others
 from chain import LOST
 from faults import drawn
 from scene import Violation, marked, wait_until
+from subjects import SUBJECTS
+from world import undisturbed
 
 
 def main() -> None:
@@ -29,6 +31,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--faults", type=int, default=300, help="of processes; those of files come besides")
     parser.add_argument("--rounds", type=int, default=4, help="of the acts that are not chains of faults")
+    parser.add_argument("--study", choices=SUBJECTS, default="images", help="what is disturbed")
     parser.add_argument("--only", type=int, help="the number of one act")
     parser.add_argument("--jobs", type=int, default=1, help="acts at a time")
     given = parser.parse_args()
@@ -39,7 +42,7 @@ def main() -> None:
         acts += others(given.seed + i)
 
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-    world = undisturbed(folder / "undisturbed")
+    world = undisturbed(folder / "undisturbed", SUBJECTS[given.study])
     counts: collections.Counter[str] = collections.Counter()
     violations: list[int] = []
     printing = threading.Lock()

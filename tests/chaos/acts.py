@@ -6,19 +6,14 @@ import collections
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import damage
 import together
 from chain import LINKS, disturb
 from faults import Fault
-from scene import Scene, outcomes, scene
-
-from study.images import data
-from study.images.config import ImageConfig
-from study.images.declaration import Images
-from study.running.trial_run import TrialRun
-from study.store.trial_store import TrialStore
+from scene import Scene, scene
+from subjects import MISBEHAVIOURS
+from world import World
 
 Counts = dict[str, int]
 # By how the name of a kind begins; others check all but how much work was lost.
@@ -41,28 +36,6 @@ def held(kind: str) -> str:
 
 
 @dataclass(frozen=True)
-class World:
-    """What nothing happened to: a finished storage, its outcomes, and a checkpoint of some trial."""
-
-    finished: Path
-    reference: dict[str, Any]
-    checkpoint: bytes
-
-
-def undisturbed(folder: Path) -> World:
-    with scene(folder) as stage:
-        code, err = stage.begin().end()
-        if code:
-            raise RuntimeError(f"the undisturbed run failed:\n{err}")
-    run = TrialRun(Images, ImageConfig(dataset="digits", width=2), data.load("digits", Path()), 0)
-    run.run(3)
-    store = TrialStore(folder / "begun")
-    store.save_checkpoint("trial", run.state())
-    checkpoint = (folder / "begun/trials/trial/checkpoint.pt").read_bytes()
-    return World(stage.storage, outcomes(stage.storage), checkpoint)
-
-
-@dataclass(frozen=True)
 class Act:
     """Plays in a folder of its own and gives how many faults of each kind struck. Raises Violation."""
 
@@ -72,7 +45,7 @@ class Act:
 
 def chain_of(faults: list[Fault]) -> Act:
     def play(folder: Path, world: World, say: Callable[[str], None]) -> Counts:
-        times = disturb(folder, faults, world.reference, say)
+        times = disturb(folder, world, faults, say)
         counts: Counts = collections.Counter()
         for fault, n in zip(faults, times, strict=True):
             counts[fault.kind] += n
@@ -86,7 +59,7 @@ def staged(kind: str, play: Callable[[Scene, World], int]) -> Act:
 
     def in_scene(folder: Path, world: World, say: Callable[[str], None]) -> Counts:
         say(kind)
-        with scene(folder) as stage:
+        with scene(folder, subject=world.subject) as stage:
             return {kind: play(stage, world)}
 
     return Act(kind, in_scene)
@@ -109,7 +82,7 @@ def every_cut_and_bit(seed: int, n: int | None) -> Act:
 
 def others(seed: int) -> list[Act]:
     """One of each kind that is not a chain."""
-    misbehaving = [kind for kind in together.MISBEHAVIOURS if kind not in ("hang", "crash")]
+    misbehaving = [kind for kind in MISBEHAVIOURS if kind not in ("hang", "crash")]
     return [
         staged("several files of a finished storage damaged",
                lambda at, of: damage.a_damaged_storage_is_mended(at, of.finished, of.reference, seed)),

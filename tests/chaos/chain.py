@@ -9,6 +9,7 @@ from typing import Any
 
 from faults import Fault
 from scene import TRIALS, Scene, outcomes, require, scene, wait_until, working
+from world import World
 
 # A chain of more is no harder than two of these.
 LINKS = 5
@@ -18,9 +19,7 @@ INTERVAL_SECONDS = 5.0
 LOST: list[float] = []
 
 
-def disturb(
-    folder: Path, faults: Sequence[Fault], reference: dict[str, Any], say: Callable[[str], None]
-) -> list[int]:
+def disturb(folder: Path, world: World, faults: Sequence[Fault], say: Callable[[str], None]) -> list[int]:
     """Let the faults happen one after another, each in a run that continues what the one before left.
 
     Where a run gets to the end of the study, the next one begins a new storage. Gives how often each fault
@@ -28,12 +27,12 @@ def disturb(
     """
     times: list[int] = []
     while len(times) < len(faults):
-        with scene(folder / f"scene-{len(times)}") as stage:
+        with scene(folder / f"scene-{len(times)}", subject=world.subject) as stage:
             while len(times) < len(faults) and not complete(stage):
                 fault = faults[len(times)]
                 say(fault.said)
                 times.append(link(stage, fault))
-            settle(stage, reference)
+            settle(stage, world.reference)
             lost = stage.lost()
             LOST.extend(lost)
             require(max(lost, default=0) <= INTERVAL_SECONDS, f"of training were lost (I5), in s: {lost}")

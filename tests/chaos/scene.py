@@ -16,15 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from subjects import IMAGES, Subject
 
 from study.store.checkpoint_file import decoded_state
 
-STUDY_FILE = """
-from ray import tune
-from study import Study
-STUDY = Study(title="Chaos", scientific={"width": tune.grid_search([2, 3])},
-              fixed={"dataset": "digits", "batch_size": 16, "epochs": 8, "momentum": 0.5})
-"""
 TUNE = ("tune", "chaos.py", "--seeds", "2", "--checkpoint-every", "0.2", "--max-failures", "20")
 INJECT = Path(__file__).with_name("inject")
 MARK = "STUDY_CHAOS_RUN"
@@ -76,13 +71,14 @@ class Scene:
     """A folder, and the runs in it."""
 
     folder: Path
+    subject: Subject = IMAGES
     words: tuple[str, ...] = TUNE
     environment: Mapping[str, str] = field(default_factory=dict)
     marks: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         (self.folder / "attempts").mkdir(parents=True, exist_ok=True)
-        (self.folder / "chaos.py").write_text(STUDY_FILE)
+        self.subject.write(self.folder)
 
     @property
     def storage(self) -> Path:

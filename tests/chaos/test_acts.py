@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from acts import World, chain_of, every_cut_and_bit, others
+from acts import chain_of, every_cut_and_bit, others
 from faults import KillWorkers
 from scene import marked, wait_until
-from shared import shared_world
+from world import World, shared_world
 
 SEED = 0
 ACTS = [

@@ -9,10 +9,10 @@ import random
 from pathlib import Path
 
 import pytest
-from acts import World, chain_of
+from acts import chain_of
 from faults import Signal, at_every_point, at_random
 from scene import marked, wait_until
-from shared import shared_world
+from world import World, shared_world
 
 SEED = 0
 
