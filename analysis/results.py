@@ -180,7 +180,7 @@ class Results:
             try:
                 curve = self.store.curve(key)
                 steps = curve["step"].to_numpy()
-            except (Damaged, StorageError, KeyError) as problem:
+            except (Damaged, StorageError) as problem:
                 self.problems.append(str(problem))
                 continue
             # One DataFrame of all trials: one of each would take as long as reading its file.

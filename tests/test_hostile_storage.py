@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -22,7 +23,7 @@ from conftest import Study
 from storages import made_storage
 
 from study.declare.claims import increasing
-from study.store.curve_file import encoded_curve
+from study.store.curve_file import _sha256, encoded_curve
 from study.store.records import Damaged
 from study.store.trial_store import TrialStore
 
@@ -86,6 +87,14 @@ def written(at: Path, columns: dict[str, Any], **options: Any) -> None:
     pq.write_table(table, at, **options)
 
 
+def signed(at: Path, names: list[str], columns: list[pa.Array]) -> None:
+    """A curve of these columns whose checksum is right, where one of such columns can be had."""
+    table = pa.table(columns, names=names)
+    with contextlib.suppress(ValueError):
+        table = table.replace_schema_metadata({b"sha256": _sha256(table)})
+    pq.write_table(table, at)
+
+
 def many_rows(at: Path) -> None:
     """A few megabytes, in memory gigabytes."""
     kinds = {"step": "i8", "train_loss": "f8", "train_accuracy": "f8"}
@@ -98,6 +107,8 @@ def many_rows(at: Path) -> None:
     assert at.stat().st_size < 3_000_000
 
 
+TRAINED, LOSS = "train_accuracy", "train_loss"
+STEPS, ZEROS = pa.array(range(1, 5)), pa.array(np.zeros(4, np.float32))
 CURVE_BOMBS: dict[str, Callable[[Path], None]] = {
     "rows": many_rows,
     "zstd": lambda at: written(at, {"loss": np.zeros(900_000)}, compression="zstd", use_dictionary=False),
@@ -106,6 +117,22 @@ CURVE_BOMBS: dict[str, Callable[[Path], None]] = {
     ),
     "columns": lambda at: written(at, {f"c{i}": np.zeros(100_000, "f4") for i in range(200)}),
     "sparse": sparse,
+    "twice": lambda at: signed(at, ["step", TRAINED, TRAINED, LOSS], [STEPS, ZEROS, ZEROS, ZEROS]),
+    "dates": lambda at: signed(at, ["step", TRAINED, LOSS], [STEPS, STEPS.cast(pa.timestamp("us")), ZEROS]),
+    "dated steps": lambda at: signed(
+        at, ["step", TRAINED, LOSS], [STEPS.cast(pa.timestamp("us")), ZEROS, ZEROS]
+    ),
+    "durations": lambda at: signed(
+        at, ["step", TRAINED, LOSS], [STEPS, STEPS.cast(pa.duration("us")), ZEROS]
+    ),
+    "hours": lambda at: signed(
+        at, ["step", TRAINED, LOSS], [STEPS, pa.array([90_000] * 4, pa.int32()).cast(pa.time32("s")), ZEROS]
+    ),
+    "decimals": lambda at: signed(
+        at, ["step", TRAINED, LOSS], [STEPS, STEPS.cast(pa.decimal128(20, 0)), ZEROS]
+    ),
+    "no steps": lambda at: signed(at, [TRAINED, LOSS], [ZEROS, ZEROS]),
+    "format 1": lambda at: signed(at, ["iteration", TRAINED, LOSS, "epoch"], [STEPS, ZEROS, ZEROS, STEPS]),
 }
 FILES: dict[str, Callable[[Path], None]] = {
     "pipe": lambda at: os.mkfifo(at),
@@ -132,10 +159,12 @@ def test_what_is_no_result_is_left_out_at_once(study: Study) -> None:
     for attack, make in FILES.items():
         make(results / f"studies/{attack}.json")
         make(results / f"figures/{attack}.png")
+    for depth in range(900, 1000):  # what can be read can't always be written
+        (results / f"studies/nested-{depth}.json").write_text('{"a":' + "[" * depth + "]" * depth + "}")
     said = read_by_all(study)
     for arm, (_, file) in attacks.items():
         assert f"{arm}-0/{file}" in said
-    for attack in FILES:
+    for attack in [*FILES, "nested-900", "nested-980", "nested-999"]:
         assert f"studies/{attack}.json" in said
     assert "root:" not in said + (study.folder / "out/report.md").read_text()
     for arm, (_, file) in attacks.items():

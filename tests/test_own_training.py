@@ -17,6 +17,7 @@ from study import Study, StudyError
 from study.declare.data import SharedData, digest
 from study.key import trial_keys
 from study.running.trial_run import TrialRun
+from study.store.checkpoint_file import decoded_state, encoded_state
 from study.training import Training
 
 
@@ -75,6 +76,34 @@ def test_continued_from_its_state_it_ends_with_the_same_bits(cut: int) -> None:
     random.random()
     torch.rand(3)
     assert outcome(to_the_end(again)) == outcome(to_the_end(begun(), 5))
+
+
+def with_history(run: TrialRun, **changes: Any) -> bytes:
+    """The state of this run with another history."""
+    state = decoded_state(run.state())
+    return encoded_state({**state, "history": {**state["history"], **changes}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"step": 300_000_000}, "more than 25,000,000"),
+        ({"step": -1}, ""),
+        ({"steps": {"loss": np.array([[1], [2], [3]])}, "values": {"loss": np.ones(3)}}, "is none"),
+        ({"steps": {"loss": np.array([1, 2, 3])}, "values": {"loss": np.ones((3, 1))}}, "is none"),
+    ],
+)
+def test_a_history_that_none_can_be_is_refused(changes: dict[str, Any], said: str) -> None:
+    run = begun(of(lambda t: {"loss": t}, steps=10))
+    run.run(3)
+    run.training.steps = None
+    with pytest.raises(ValueError, match=said):
+        run.resume(with_history(run, **changes))
+
+
+def test_a_trial_of_more_steps_than_a_curve_may_have_does_not_begin() -> None:
+    with pytest.raises(StudyError, match="measures at 25,000,001 steps, more than 25,000,000"):
+        begun(of(lambda t: {"loss": t}, steps=25_000_001))
 
 
 def test_a_seed_draws_the_same_in_each_arm_and_in_any_process_state() -> None:

@@ -27,6 +27,7 @@ from study.errors import StudyError
 from study.images.data import load
 from study.store.checkpoint_file import MAGIC, decoded_state, encoded_state
 from study.store.curve_file import decoded_curve, encoded_curve
+from study.store.format1 import upgraded_curve
 from study.store.records import Damaged
 from study.store.trial_store import TrialStore
 
@@ -50,7 +51,7 @@ def varint(n: int) -> bytes:
 def test_a_foot_that_lies_of_its_rows_is_refused_before_they_are_read() -> None:
     n = 3_000_000
     buffer = io.BytesIO()
-    pq.write_table(pa.table({"step": np.ones(n, np.int8)}), buffer, row_group_size=n, store_schema=False)
+    pq.write_table(pa.table({"step": np.ones(n, np.int64)}), buffer, store_schema=False)
     whole = buffer.getvalue()
     start = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
     right = varint(n)
@@ -58,7 +59,7 @@ def test_a_foot_that_lies_of_its_rows_is_refused_before_they_are_read() -> None:
     ten = b"\x94" + b"\x80" * (len(right) - 2) + b"\x00"
     lie = whole[:start] + whole[start:].replace(right, ten, 1)
     assert pq.ParquetFile(pa.BufferReader(lie)).metadata.num_rows == 10
-    with pytest.raises(Damaged, match="other numbers of rows"):
+    with pytest.raises(Damaged, match=r"another number of parts|other numbers of rows"):
         decoded_curve(lie, "curve")
 
 
@@ -125,10 +126,69 @@ def unsigned(n: int) -> bytes:
     return said + bytes([n])
 
 
-@pytest.mark.parametrize(("chunks", "said"), [(1, "other columns"), (900_000, "its foot is no curve's")])
+@pytest.mark.parametrize(
+    ("chunks", "said"), [(1, "a curve's has not|several numbers a row"), (900_000, "its foot is no curve's")]
+)
 def test_a_foot_that_would_end_the_process_or_fill_the_memory_is_refused(chunks: int, said: str) -> None:
     with pytest.raises(Damaged, match=said):
         decoded_curve(foot(chunks), "curve")
+
+
+CURVE = encoded_curve({"step": np.arange(1, 6), **{name: np.zeros(5, np.float32) for name in "abc"}})
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"\x04\x06\x14",  # the rows once more, ten of them, as a number that Arrow skips
+        b"\x06\x06\x14",  # and as one that it takes
+        b"\x06" + unsigned(2 * 65539) + b"\x14",  # field 65,539, which is 3 in 16 bits
+        b"\x1c\x00",  # field 8, of how the file is encrypted
+        b"\x1c" + b"\x1c" * 5000 + b"\x00" * 5001,
+    ],
+    ids=["another type", "twice", "beyond 16 bits", "unknown", "deep"],
+)
+def test_a_foot_that_arrow_and_we_could_read_differently_is_refused(more: bytes) -> None:
+    start = len(CURVE) - 8 - int.from_bytes(CURVE[-8:-4], "little")
+    changed = CURVE[start:-9] + more + b"\x00"
+    with pytest.raises(Damaged, match="fields that a curve's has not"):
+        decoded_curve(CURVE[:start] + changed + len(changed).to_bytes(4, "little") + b"PAR1", "curve")
+
+
+def test_parts_that_lie_in_the_same_place_are_refused() -> None:
+    """Each would be unpacked anew."""
+    columns = pq.ParquetFile(pa.BufferReader(CURVE)).metadata.row_group(0)
+    start = len(CURVE) - 8 - int.from_bytes(CURVE[-8:-4], "little")
+    changed = CURVE[start:]
+    for place in ("dictionary_page_offset", "data_page_offset"):
+        first, second = (b"\x26" + varint(getattr(columns.column(i), place)) for i in (1, 2))
+        assert len(first) == len(second)
+        changed = changed.replace(second, first)
+    aliased = pq.ParquetFile(pa.BufferReader(CURVE[:start] + changed)).metadata.row_group(0)
+    assert aliased.column(1).data_page_offset == aliased.column(2).data_page_offset
+    with pytest.raises(Damaged, match="one after another"):
+        decoded_curve(CURVE[:start] + changed, "curve")
+
+
+def test_a_part_for_each_row_is_refused() -> None:
+    buffer = io.BytesIO()
+    pq.write_table(decoded_curve(CURVE, "curve"), buffer, row_group_size=1)
+    with pytest.raises(Damaged, match="another number of parts"):
+        decoded_curve(buffer.getvalue(), "curve")
+
+
+@pytest.mark.timeout(30)
+def test_a_curve_of_study_0_1_with_very_many_epochs_is_read(tmp_path: Path) -> None:
+    """Looking through all rows for each epoch would take minutes."""
+    rows = 1_000_000
+    number = np.arange(1, rows + 1)
+    columns = {"iteration": number, "epoch": number, "train_loss": number, "train_accuracy": number}
+    epochs = [
+        {"epoch": n, "test_accuracy": 0.5, "test_top5": 0.5, "test_loss": 1.0, "validation_accuracy": None}
+        for n in range(1, rows, 100)
+    ]
+    table = upgraded_curve(pa.table(columns), {"epochs": epochs})
+    assert table["test_accuracy"].null_count == rows - len(epochs)
 
 
 class Large:
@@ -274,6 +334,19 @@ BOMBS: dict[str, tuple[bytes, str]] = {
     "a size beyond the file": (state_file(held({"bytes": 0}), [10**12]), "not those of its blocks"),
     "a negative size": (state_file(held({"bytes": 0}), [-1, 1]), "its sizes are none"),
     "a head beyond the file": (MAGIC + (2**63).to_bytes(8, "little") * 2, "shorter than it says"),
+    "many small numbers in a list": (
+        state_file(
+            held({"numbers": 0, "dtype": "|i1", "of": "list", "scalars": True}), [10**7], bytes(10**7)
+        ),
+        "more numbers in lists",
+    ),
+    **{
+        f"numbers of {kind}": (
+            state_file(held({"tensor": 0, "dtype": kind, "shape": [1]}), [size], bytes(size)),
+            "no kind of number",
+        )
+        for kind, size in (("qint8", 1), ("quint8", 1), ("qint32", 4), ("quint4x2", 1), ("quint2x4", 1))
+    },
     "no kind of number": (
         state_file(held({"tensor": 0, "dtype": "load", "shape": [1]}), [4], bytes(4)),
         "no kind of number",
@@ -281,7 +354,8 @@ BOMBS: dict[str, tuple[bytes, str]] = {
     "another part": (state_file(held({"object": "os.system"})), "it has a part 'object'"),
     "a list as a key": (state_file({"dict": [[["a"], 1]]}), "neither a text nor"),
     "a pair of three": (state_file({"dict": [["a", 1, 2]]}), ""),
-    "a number for a list": (state_file(held({"list": 3})), "what no state does"),
+    "a number for a list": (state_file(held({"list": 3})), "it has a part"),
+    "a text for a list": (state_file(held({"list": "\u0100" * 2_000_000})), "it has a part"),
     "no mapping": (state_file({"list": []}), "no mapping"),
     "no JSON": (state_file(b"{"), ""),
     "another beginning": (b"\x80\x04." + bytes(100), "does not begin as a state"),

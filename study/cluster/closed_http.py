@@ -19,7 +19,6 @@ from study.time_limit import TimeLimit, time_limit
 
 # The log of a job has a few hundred bytes a trial.
 MOST_BYTES = 16 * 1024**2
-# Read at once, since each chunk of a byte would be kept as an object of its own.
 PART_BYTES = 64 * 1024
 CONNECT_SECONDS = 5.0
 # How long an accepted connection may lack its owner: a server that is busy has not yet taken it.
@@ -35,7 +34,7 @@ class ClosedHttp:
 
     def __init__(self, url: str, trust_address: bool = False) -> None:
         self.url = url
-        self._session = requests.Session()
+        self._session = _Session()
         # No proxies and no ~/.netrc, whose password would take the token's place.
         self._session.trust_env = False
         self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
@@ -44,7 +43,7 @@ class ClosedHttp:
             self._session.mount("http://", _OwnPorts())
 
     def request(self, method: str, path: str, headers: dict[str, str], seconds: float, **more: Any) -> Any:
-        """The response, read whole. Raises StudyError where it takes longer, is larger, or is compressed.
+        """The response, read whole. Raises StudyError where it takes longer, is larger, compressed or in chunks.
 
         Also raises StudyError where another user of this machine answers, and what requests raises.
         """
@@ -62,6 +61,9 @@ class ClosedHttp:
                 )
                 if response.headers.get("Content-Encoding", "identity") != "identity":
                     raise StudyError(f"{self.url} answers compressed, which was not asked for.")
+                # Python takes a chunk of -1 bytes for all that ever comes.
+                if "Transfer-Encoding" in response.headers:
+                    raise StudyError(f"{self.url} answers in chunks, which Ray's job server does not.")
                 body = bytearray()
                 while len(body) <= MOST_BYTES and (
                     part := response.raw.read(PART_BYTES, decode_content=False)
@@ -76,6 +78,11 @@ class ClosedHttp:
         # Where requests keeps what it has read.
         response._content, response._content_consumed = bytes(body), True
         return response
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere: also where it follows none, requests would read the whole body of an answer that names one."""
 
 
 def _check_address(url: str) -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from study.errors import StudyError, did_you_mean
 from study.metric import Metric
+from study.store.curve_file import MOST_VALUES
 
 Values = npt.NDArray[np.float64]
 
@@ -27,19 +28,30 @@ class History:
         self.step = 0
         self.diverged = False
         names = dict.fromkeys(metric.series for metric in metrics)
+        # Columns of the curve are the steps and these.
+        self.most_steps = MOST_VALUES // (1 + len(names))
         self._steps = {name: array("q") for name in names}
         self._values = {name: array("d") for name in names}
 
     def add(self, rows: Iterable[Mapping[str, float]]) -> None:
-        """The values of the next steps, one mapping each. What comes after a value that is not finite is dropped."""
+        """The values of the next steps, one mapping each. What comes after a value that is not finite is dropped.
+
+        Raises StudyError where there are more steps than a curve may have.
+        """
         for row in rows:
             if self.diverged:
                 return
+            if self.step >= self.most_steps:
+                raise StudyError(self.too_long(self.step + 1))
             self.step += 1
             for name, value in row.items():
                 self._steps[name].append(self.step)
                 self._values[name].append(value)
                 self.diverged = self.diverged or not math.isfinite(value)
+
+    def too_long(self, steps: int) -> str:
+        """What is said of a trial of so many steps."""
+        return f"measures at {steps:,} steps, more than {self.most_steps:,}: let a step do more, and measure less often"
 
     def checked(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """What a step returned, if it is a mapping of declared metrics. Raises StudyError."""
@@ -117,9 +129,11 @@ class History:
         step, steps, values = int(state["step"]), state["steps"], state["values"]
         if not steps.keys() == values.keys() == self._steps.keys():
             raise ValueError("it has other metrics")
+        if not 0 <= step <= self.most_steps:
+            raise ValueError(self.too_long(step))
         for name in steps:
             at = np.asarray(steps[name], np.int64)
-            whole = len(at) == len(values[name]) and (np.diff(at) > 0).all()
+            whole = at.ndim == 1 and at.shape == np.shape(values[name]) and (np.diff(at) > 0).all()
             if not whole or (len(at) and not (at[0] >= 1 and at[-1] <= step)):
                 raise ValueError(f"its series of {name} is none")
             if not np.isfinite(values[name]).all():

@@ -38,6 +38,8 @@ class TrialRun:
             raise StudyError(
                 f"{kind.called()} sets steps = {steps!r} in __init__; needed is a whole number, 1 or more"
             )
+        if steps is not None and steps > self.history.most_steps:
+            raise StudyError(f"{kind.called()} {self.history.too_long(steps)}")
 
     @property
     def step(self) -> int:

@@ -28,21 +28,55 @@ MOST_DEPTH = 100
 # Each part of the JSON becomes an object of some sixty bytes: so many are allowed in any state, and one for so many
 # bytes in a larger one.
 MOST_PARTS, BYTES_A_PART = 100_000, 16
+# Numbers of NumPy's in lists, of forty bytes each.
+MOST_SCALARS = 2_000_000
 # NumPy's kinds of numbers, texts and times: what the name of another (of fields, of objects) says is not all of it.
 KINDS = "biufcSUmM"
 KINDS_OF_NUMBERS = "biufc"
+# Torch's, as `str` says them.
+DTYPES = frozenset(
+    {"bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64", "float16", "bfloat16",
+     "float32", "float64", "complex32", "complex64", "complex128", "float8_e4m3fn", "float8_e5m2",
+     "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"}
+)  # fmt: skip
 # From this length on, a list of numbers is one block.
 LONG = 16
 
 
+class _Written(list[bytes]):
+    """The blocks so far; `scalars` is how many of NumPy's numbers they hold for lists."""
+
+    scalars = 0
+
+
+class _Blocks:
+    """The blocks of a file. Each may be used once, or it would be more than was read."""
+
+    def __init__(self, views: list[memoryview]) -> None:
+        self._views = views
+        self._used: set[int] = set()
+        self._scalars = 0
+
+    def take(self, place: Any) -> memoryview:
+        if type(place) is not int or not 0 <= place < len(self._views) or place in self._used:
+            raise ValueError("it names a block that is not there, or one twice")
+        self._used.add(place)
+        return self._views[place]
+
+    def count_scalars(self, n: int) -> None:
+        self._scalars += n
+        if self._scalars > MOST_SCALARS:
+            raise ValueError("it has more numbers in lists than a state has")
+
+
 def encoded_state(state: dict[str, Any]) -> bytes:
     """The state as bytes. Raises StudyError, naming the place, for what is no tensor, array or plain data."""
-    blocks: list[bytes] = []
+    blocks = _Written()
     head = json.dumps(_part(state, "state", blocks, 0), allow_nan=False).encode()
     sizes = json.dumps([len(block) for block in blocks]).encode()
     lengths = len(head).to_bytes(8, "little") + len(sizes).to_bytes(8, "little")
     content = b"".join([MAGIC, lengths, head, sizes, *blocks])
-    if _parts(head, sizes) > _most_parts(content):
+    if _parts(head, sizes) > _most_parts(content) or blocks.scalars > MOST_SCALARS:
         raise StudyError(
             "state has very many small parts: keep its numbers in arrays, so that they can be saved"
         )
@@ -73,12 +107,12 @@ def decoded_state(content: bytes) -> dict[str, Any]:
         raise ValueError("its sizes are none")
     if first + sum(lengths) != len(content):
         raise ValueError("its sizes are not those of its blocks")
-    blocks, view = [], memoryview(content)
+    views, view = [], memoryview(content)
     for size in lengths:
-        blocks.append(view[first : first + size])
+        views.append(view[first : first + size])
         first += size
     try:
-        state = _value(part, blocks, set(), 0)
+        state = _value(part, _Blocks(views), 0)
     except (TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"it holds what no state does: {error}") from None
     if not isinstance(state, dict):
@@ -94,7 +128,7 @@ def _most_parts(content: bytes) -> int:
     return max(MOST_PARTS, len(content) // BYTES_A_PART)
 
 
-def _part(value: Any, where: str, blocks: list[bytes], depth: int) -> Any:
+def _part(value: Any, where: str, blocks: _Written, depth: int) -> Any:
     """The value as JSON; its bytes are appended to the blocks."""
     if depth > MOST_DEPTH:
         raise StudyError(f"{where} nests too deep to be saved")
@@ -123,29 +157,30 @@ def _part(value: Any, where: str, blocks: list[bytes], depth: int) -> Any:
     )
 
 
-def _pair(key: Any, value: Any, where: str, blocks: list[bytes], depth: int) -> list[Any]:
+def _pair(key: Any, value: Any, where: str, blocks: _Written, depth: int) -> list[Any]:
     if not isinstance(key, str | int) or isinstance(key, bool):
         raise StudyError(f"{where} has the key {key!r}; needed are texts or whole numbers")
     return [key, _part(value, f"{where}[{key!r}]", blocks, depth + 1)]
 
 
-def _sequence(value: Sequence[Any], where: str, blocks: list[bytes], depth: int) -> Any:
+def _sequence(value: Sequence[Any], where: str, blocks: _Written, depth: int) -> Any:
     kind = "tuple" if isinstance(value, tuple) else "list"
     if len(value) >= LONG and len({type(inner) for inner in value}) == 1:
         of_numpy = isinstance(value[0], np.generic) and value[0].dtype.kind in KINDS_OF_NUMBERS
         numbers = np.array(value) if of_numpy or type(value[0]) in (int, float) else np.empty(0)
         if len(numbers) and (of_numpy or numbers.dtype in (np.int64, np.float64)):
+            blocks.scalars += len(value) if of_numpy else 0
             named = {"numbers": len(blocks), "dtype": numbers.dtype.str, "of": kind}
             return _block({**named, **({"scalars": True} if of_numpy else {})}, numbers.tobytes(), blocks)
     return {kind: [_part(inner, f"{where}[{place}]", blocks, depth + 1) for place, inner in enumerate(value)]}
 
 
-def _block(named: dict[str, Any], content: bytes, blocks: list[bytes]) -> dict[str, Any]:
+def _block(named: dict[str, Any], content: bytes, blocks: _Written) -> dict[str, Any]:
     blocks.append(content)
     return named
 
 
-def _of_torch(value: Any, blocks: list[bytes]) -> dict[str, Any] | None:
+def _of_torch(value: Any, blocks: _Written) -> dict[str, Any] | None:
     """A tensor, or what says of which kind one is; None for all else."""
     if type(value).__module__.partition(".")[0] != "torch" and not hasattr(value, "detach"):
         return None
@@ -155,11 +190,13 @@ def _of_torch(value: Any, blocks: list[bytes]) -> dict[str, Any] | None:
         return {"dtype": str(value).removeprefix("torch.")}
     if isinstance(value, torch.device):
         return {"device": str(value)}
-    if not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.is_quantized:
+    if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
+        return None
+    if (dtype := str(value.dtype).removeprefix("torch.")) not in DTYPES:
         return None
     named = {
         "tensor": len(blocks),
-        "dtype": str(value.dtype).removeprefix("torch."),
+        "dtype": dtype,
         "shape": list(value.shape),
     }
     flat = value.detach().cpu().contiguous().reshape(-1).resolve_conj().resolve_neg()
@@ -168,8 +205,8 @@ def _of_torch(value: Any, blocks: list[bytes]) -> dict[str, Any] | None:
     return _block(named, content.view(torch.uint8).numpy().tobytes() if flat.numel() else b"", blocks)
 
 
-def _value(part: Any, blocks: list[memoryview], used: set[int], depth: int) -> Any:
-    """What a part of the JSON stands for. Each block may be used once, or it would be more than was read."""
+def _value(part: Any, blocks: _Blocks, depth: int) -> Any:
+    """What a part of the JSON stands for."""
     if depth > MOST_DEPTH + 10:
         raise ValueError("it nests too deep")
     if not isinstance(part, dict):
@@ -178,19 +215,19 @@ def _value(part: Any, blocks: list[memoryview], used: set[int], depth: int) -> A
         return part
     kind = next(iter(part), "")
     if kind in ("array", "tensor", "scalar", "numbers", "bytes"):
-        place = part[kind]
-        if type(place) is not int or not 0 <= place < len(blocks) or place in used:
-            raise ValueError("it names a block that is not there, or one twice")
-        used.add(place)
-        return _of_block(kind, part, blocks[place])
+        block = blocks.take(part[kind])
+        if kind == "numbers" and part.get("scalars"):
+            blocks.count_scalars(len(block) // np.dtype(part["dtype"]).itemsize)
+        return _of_block(kind, part, block)
     inner: Any = part[kind] if kind else None
     match kind:
-        case "dict":
-            return {_key(key): _value(one, blocks, used, depth + 1) for key, one in inner}
-        case "list":
-            return [_value(one, blocks, used, depth + 1) for one in inner]
-        case "tuple":
-            return tuple(_value(one, blocks, used, depth + 1) for one in inner)
+        case "dict" if isinstance(inner, list):
+            return {_key(key): _value(one, blocks, depth + 1) for key, one in inner}
+        case "list" | "tuple" if isinstance(
+            inner, list
+        ):  # a text would become as many objects as it has letters
+            found = [_value(one, blocks, depth + 1) for one in inner]
+            return tuple(found) if kind == "tuple" else found
         case "float":
             return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[inner]
         case "dtype":
@@ -214,7 +251,7 @@ def _of_block(kind: str, part: dict[str, Any], block: memoryview) -> Any:
     if kind == "tensor":
         import torch
 
-        dtype, shape = _dtype(part["dtype"]), _shape(part)
+        dtype, shape = _dtype_of_tensor(part["dtype"]), _shape(part)
         if math.prod(shape) * dtype.itemsize != len(block):
             raise ValueError("a tensor is not as large as its block")
         if not len(block):
@@ -254,3 +291,10 @@ def _dtype(name: str) -> Any:
     if not isinstance(found, torch.dtype):
         raise ValueError(f"{name[:40]!r} is no kind of number")
     return found
+
+
+def _dtype_of_tensor(name: str) -> Any:
+    """Not of a quantized one, whose numbers are in no tensor's bytes alone: torch ends the process over it."""
+    if name not in DTYPES:
+        raise ValueError(f"{name[:40]!r} is no kind of number")
+    return _dtype(name)

@@ -124,16 +124,20 @@ def is_curve(table: pa.Table) -> bool:
 
 
 def upgraded_curve(table: pa.Table, result: dict[str, Any]) -> pa.Table:
-    """A curve of format 1 with what its result, as `upgraded` gives it, says of each epoch."""
+    """A curve of format 1 with what its result, as `upgraded` gives it, says of each epoch.
+
+    Raises KeyError where the two are of different formats.
+    """
     rows, epochs = len(table), result["epochs"]
     columns = {"step": table["iteration"], **{name: table[name] for name in ("train_loss", "train_accuracy")}}
-    epoch_of_row = table["epoch"].to_numpy()
+    in_order, from_the_end = np.unique(table["epoch"].to_numpy()[::-1], return_index=True)
     for name in ("test_accuracy", "test_top5", "test_loss", "validation_accuracy"):
         values, known = np.zeros(rows), np.zeros(rows, bool)
         for of_epoch in epochs:
-            at = np.flatnonzero(epoch_of_row == of_epoch["epoch"])
-            if len(at) and of_epoch[name] is not None:
-                values[at[-1]], known[at[-1]] = of_epoch[name], True
+            place = np.searchsorted(in_order, of_epoch["epoch"])
+            if place < len(in_order) and in_order[place] == of_epoch["epoch"] and of_epoch[name] is not None:
+                last_row = rows - 1 - from_the_end[place]
+                values[last_row], known[last_row] = of_epoch[name], True
         if known.any():
             columns[name] = pa.array(values, mask=~known)
     return pa.table(columns)

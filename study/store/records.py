@@ -205,11 +205,12 @@ def decoded(content: bytes | None, kind: TypeAdapter[Any], where: object) -> dic
         raise Damaged(f"{where}: has more parts than a record of its size")
     try:
         value = json.loads(content)
+        if not isinstance(value, dict):
+            raise Damaged(f"{where}: not a JSON object")
+        said, is_so = value.pop("sha256", None), _sha256(value)
     except (ValueError, RecursionError) as error:
         raise Damaged(f"{where}: not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise Damaged(f"{where}: not a JSON object")
-    if value.pop("sha256", None) != _sha256(value):
+    if said != is_so:
         raise Damaged(f"{where}: the checksum does not match")
     written = value.get("format")
     if isinstance(written, int) and written > FORMAT:
