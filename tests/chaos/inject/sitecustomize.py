@@ -130,7 +130,8 @@ def noted(prepared: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def prepare(attempt: Any) -> Any:
         trial = prepared(attempt)
         training = trial.training
-        run, step, began_with, zero = trial.run, training._step, trial.seconds, 0.0
+        one = "_step" if hasattr(training, "_step") else "step"  # images do many steps at once
+        run, step, began_with, zero = trial.run, getattr(training, one), trial.seconds, 0.0
         name = f"{attempt._trial.key}-{time.monotonic_ns()}"
         file = os.open(pathlib.Path(os.environ["STUDY_CHAOS_ATTEMPTS"], name), os.O_CREAT | os.O_WRONLY)
 
@@ -144,11 +145,13 @@ def noted(prepared: Callable[[Any], Any]) -> Callable[[Any], Any]:
             note(trial.seconds)
             return done
 
-        def timed_step(*arguments: Any) -> None:
-            step(*arguments)
+        def timed_step(*arguments: Any) -> Any:
+            measured = step(*arguments)
             note(time.perf_counter() - zero)
+            return measured
 
-        trial.run, training._step = timed_run, timed_step
+        trial.run = timed_run
+        setattr(training, one, timed_step)
         note(began_with)
         return trial
 
