@@ -29,6 +29,7 @@ from study import Study
 STUDY = Study(title="Long", scientific={"width": tune.grid_search([4, 8])},
               fixed={"dataset": "digits", "batch_size": 16, "epochs": 30, "momentum": 0.5})
 """
+EXAMPLES = Path(__file__).parents[2] / "examples"
 # What a port says without a token, and to a wrong one: a closed one, HTTP, gRPC.
 NOBODY_GETS_IN = [("refused", "refused"), ("401", "403"), ("UNAUTHENTICATED", "UNAUTHENTICATED")]
 WORDS = ("long.py", "--seeds", "1", "--checkpoint-every", "0.5")
@@ -105,6 +106,29 @@ def test_all_nodes_train_and_the_results_are_those_of_one_machine(
     whole(folder, undisturbed)
     assert on(cluster.head, folder) > 0
     assert on(cluster.workers[0], folder) > 0
+
+
+def test_trainings_of_ones_own_run_on_all_nodes(cluster: Cluster, folder: Path, tmp_path: Path) -> None:
+    """The examples: a class, a function, and a script, which travels with the job."""
+    small = {
+        "iterations: int = Field(400": "iterations: int = Field(60",
+        "trees: int = 100": "trees: int = 5",
+    }
+    for file in EXAMPLES.glob("*.py"):
+        text = file.read_text()
+        for default, smaller in small.items():
+            text = text.replace(default, smaller)
+        for place in (folder, tmp_path):
+            (place / file.name).write_text(text)
+    words = ("language_model.py", "tabular.py", "script.py", "--seeds", "1")
+    done = cluster.submit(folder, *words).result()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {result["training"] for result in results(folder)} == {"LanguageModel", "tabular", "train_digits"}
+    assert on(cluster.head, folder) > 0
+    assert on(cluster.workers[0], folder) > 0
+    local = Study(tmp_path)("tune", *words, "--in-process")
+    assert local.returncode == 0, local.stderr
+    assert outcomes(folder / "results") == outcomes(tmp_path / "results")
 
 
 def test_every_port_but_ssh_refuses_or_asks_for_the_token(cluster: Cluster) -> None:
