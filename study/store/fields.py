@@ -20,7 +20,8 @@ MOST_NUMBERS = 200
 class Record(BaseModel):
     """Read as it is: a number is not made of a text."""
 
-    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+    # Built when one is read: importing them would take longer than `study status` does besides.
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False, defer_build=True)
 
 
 def _not_long(overrides: dict[str, Any]) -> dict[str, Any]:
