@@ -116,7 +116,7 @@ def main() -> None:
     labels = generator.integers(0, 10, 6000)
     dataset = Dataset("random", images, labels, images[:10], labels[:10])
 
-    config = ImageConfig(model=given.model, width=given.width, epochs=10**6)
+    config = ImageConfig(model=given.model, width=given.width, epochs=10**5)
     kinds: dict[str, Callable[[], object]] = {
         "plain float32": plain(dataset, usual(given.model, given.width))
     }

@@ -41,7 +41,7 @@ def inside(width: int, threads: int, model: str, precision: str, seconds: float)
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (6000, 1, 28, 28), np.uint8)
     labels = generator.integers(0, 10, 6000)
-    fields = {"model": model, "width": width, "precision": precision, "epochs": 10**6}
+    fields = {"model": model, "width": width, "precision": precision, "epochs": 10**4}
     config = ImageConfig.model_validate(fields)
     run = TrialRun(Images, config, Dataset("random", images, labels, images[:10], labels[:10]), 0)
     run.run(3)
