@@ -6,6 +6,7 @@ the rest: it seeds every step, keeps curves, saves and continues, notices diverg
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -255,12 +256,22 @@ class Training:
 
 
 def _in_place_of(mine: Any, value: Any) -> Any:
-    """A saved value, with its tensors where those are that stand at the same places now."""
+    """A saved value, with its tensors where those are that stand at the same places now.
+
+    A Counter, a defaultdict and the like, which are saved as plain mappings, become what they were; so do namedtuples.
+    """
     if isinstance(value, dict) and isinstance(mine, Mapping):
-        return {name: _in_place_of(mine.get(name), inner) for name, inner in value.items()}
+        found = {name: _in_place_of(mine.get(name), inner) for name, inner in value.items()}
+        if not isinstance(mine, dict) or type(mine) is dict:
+            return found
+        same = copy.copy(mine)
+        same.clear()
+        same.update(found)
+        return same
     if isinstance(value, list | tuple) and isinstance(mine, list | tuple):
         now = [*mine, *[None] * len(value)]
-        return type(value)(_in_place_of(old, inner) for old, inner in zip(now, value, strict=False))
+        inner = [_in_place_of(old, one) for old, one in zip(now, value, strict=False)]
+        return mine._make(inner) if hasattr(mine, "_make") else type(value)(inner)
     if not (hasattr(value, "detach") and hasattr(mine, "detach")):
         return value
     if not (mine.requires_grad and mine.is_leaf):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -78,6 +79,35 @@ def test_continued_from_its_state_it_ends_with_the_same_bits(cut: int) -> None:
     assert outcome(to_the_end(again)) == outcome(to_the_end(begun(), 5))
 
 
+class Counting(study.Training):
+    """Keeps what Python's collections have."""
+
+    metrics = (study.lower("rare"),)
+    state = ("seen", "values", "place")
+
+    def __init__(self, config: Any, data: Any, seed: int, device: str) -> None:
+        self.steps, self.seen, self.values, self.place = 9, Counter(), defaultdict(float), Place(0, [])
+
+    def step(self, t: int) -> dict[str, float]:
+        self.seen[random.randrange(3)] += 1
+        self.values[t % 4] += random.random()
+        self.place = Place(self.place.n + 1, [*self.place.past, t])
+        return {"rare": self.seen.most_common()[-1][1] + self.values[9] + self.place.n + len(self.place.past)}
+
+
+class Place(NamedTuple):
+    n: int
+    past: list[int]
+
+
+def test_counters_defaultdicts_and_namedtuples_go_on_as_what_they_were() -> None:
+    run = begun(Counting)
+    run.run(4)
+    again = begun(Counting)
+    again.resume(run.state())
+    assert outcome(to_the_end(again)) == outcome(to_the_end(begun(Counting)))
+
+
 def with_history(run: TrialRun, **changes: Any) -> bytes:
     """The state of this run with another history."""
     state = decoded_state(run.state())
@@ -88,7 +118,7 @@ def with_history(run: TrialRun, **changes: Any) -> bytes:
     ("changes", "said"),
     [
         ({"step": 300_000_000}, "more than 25,000,000"),
-        ({"step": -1}, ""),
+        ({"step": -1}, "measures at"),
         ({"steps": {"loss": np.array([[1], [2], [3]])}, "values": {"loss": np.ones(3)}}, "is none"),
         ({"steps": {"loss": np.array([1, 2, 3])}, "values": {"loss": np.ones((3, 1))}}, "is none"),
     ],
