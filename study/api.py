@@ -154,12 +154,14 @@ def counts(store: TrialStore, studies: list[str]) -> tuple[list[dict[str, Any]],
         except Damaged as problem:
             problems.append(str(problem))
             continue
-        of = {
+        counts = {
             "finished": len(keys & states.finished),
             "stopped": len(keys & states.stopped),
             "begun": len(keys & states.interrupted),
         }
-        rows.append({"study": name, "trials": len(keys), **of, "missing": len(keys) - sum(of.values())})
+        rows.append(
+            {"study": name, "trials": len(keys), **counts, "missing": len(keys) - sum(counts.values())}
+        )
     return rows, problems
 
 

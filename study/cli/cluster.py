@@ -113,7 +113,7 @@ def submit(
     sent = packed(studies, plan.own_code(), include or [])
     client = connect(address, insecure, trust_address)
     same = jobs.find(client, jobs.job_id(plan, place))
-    running = [of.submission_id for of in same if not of.status.is_terminal()]
+    running = [job.submission_id for job in same if not job.status.is_terminal()]
     if running and not follow:
         from study.errors import StudyError
 
@@ -202,7 +202,7 @@ def _options(context: typer.Context) -> list[str]:
         if value is True:
             words.append(option)
         else:
-            words += [f"{option}={of}" for of in (value if isinstance(value, list | tuple) else [value])]
+            words += [f"{option}={one}" for one in (value if isinstance(value, list | tuple) else [value])]
     return words
 
 

@@ -23,8 +23,8 @@ def studies(rows: list[dict[str, Any]], json_wanted: bool) -> None:
         as_json(rows)
         return
     shown = ("name", "figure", "question", "arms", "trials_per_seed")
-    table(["study", "figure", "question", "arms", "trials per seed"], [[_cell(of[name]) for name in shown]
-                                                                       for of in rows])  # fmt: skip
+    table(["study", "figure", "question", "arms", "trials per seed"], [[_cell(row[name]) for name in shown]
+                                                                       for row in rows])  # fmt: skip
 
 
 def _cell(value: Any) -> str:
@@ -83,8 +83,8 @@ def plan(
         table(
             list(arms[0]),
             [
-                [f"{value:,}" if isinstance(value, int) else str(value) for value in of.values()]
-                for of in arms
+                [f"{value:,}" if isinstance(value, int) else str(value) for value in arm.values()]
+                for arm in arms
             ],
         )
         say()

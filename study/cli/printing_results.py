@@ -52,26 +52,26 @@ def verdicts(found: Sequence[Verdict], json_wanted: bool) -> None:
         as_json(
             [
                 {
-                    "study": of.study,
-                    "verdict": of.verdict,
-                    "kind": of.claim.kind,
-                    "metric": of.claim.metric,
-                    "measure": of.claim.measure,
-                    "sentence": of.claim.sentence,
+                    "study": verdict.study,
+                    "verdict": verdict.verdict,
+                    "kind": verdict.claim.kind,
+                    "metric": verdict.claim.metric,
+                    "measure": verdict.claim.measure,
+                    "sentence": verdict.claim.sentence,
                     "comparisons": [
                         {name: _json_number(value) for name, value in vars(one).items()}
-                        for one in of.comparisons
+                        for one in verdict.comparisons
                     ],
                 }
-                for of in found
+                for verdict in found
             ]
         )
         return
-    for of in found:
-        say(f"{of.verdict:<12}  {of.study}: {of.claim.sentence}")
-        for comparison in of.comparisons:
+    for verdict in found:
+        say(f"{verdict.verdict:<12}  {verdict.study}: {verdict.claim.sentence}")
+        for comparison in verdict.comparisons:
             say(f"{'':<14}{comparison}")
-    counts = {kind: sum(of.verdict == kind for of in found) for kind in VERDICTS}
+    counts = {kind: sum(verdict.verdict == kind for verdict in found) for kind in VERDICTS}
     say(f"{len(found)} claims: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()))
 
 

@@ -129,7 +129,7 @@ def _of_access(config: dict[str, Any]) -> Iterator[str]:
 def _other_commands(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
     places = {"": config}
     places |= {
-        f"available_node_types.{name}.": of for name, of in config.get("available_node_types", {}).items()
+        f"available_node_types.{name}.": kind for name, kind in config.get("available_node_types", {}).items()
     }
     for place, fields in places.items():
         for field, commands in fields.items():

@@ -66,7 +66,7 @@ def packed(
     a file that looks like a key or a password; and where it is more than Ray takes.
     """
     words = _words_there(studies)
-    named = [Path(os.path.relpath(of)) for of in include]
+    named = [Path(os.path.relpath(path)) for path in include]
     needed: dict[Path, None] = {}
     # One at a time, since a module must be checked before it is read for what it imports.
     for path in chain(_needed(words, code), filter(Path.is_file, named)):
@@ -164,7 +164,7 @@ def _files_of(module: str, base: Path) -> Iterator[Path]:
 
 
 def _places(top: Path) -> set[Path]:
-    return {of.absolute() for of in (top, top / "__init__.py", top.with_name(f"{top.name}.py"))}
+    return {path.absolute() for path in (top, top / "__init__.py", top.with_name(f"{top.name}.py"))}
 
 
 def _packages(path: Path) -> Iterator[Path]:
@@ -175,7 +175,7 @@ def _is_ours(path: Path) -> bool:
     """Whether it is the user's: not installed, not hidden, not of this project."""
     if any(part.startswith(".") or part == "site-packages" for part in path.parts):
         return False
-    return not any(path.absolute().is_relative_to(INSTALLED.parent / of) for of in ("study", "analysis"))
+    return not any(path.absolute().is_relative_to(INSTALLED.parent / name) for name in ("study", "analysis"))
 
 
 def _within(folder: Path) -> Iterator[Path]:

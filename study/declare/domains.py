@@ -29,7 +29,7 @@ def random_points(domains: Mapping[str, Any], n: int) -> list[dict[str, Any]]:
     streams = {name: np.random.default_rng(zlib.crc32(name.encode())) for name in domains}
     points: dict[tuple[Any, ...], dict[str, Any]] = {}
     for _ in range(n):
-        point = {name: _sample(name, of, streams[name]) for name, of in domains.items()}
+        point = {name: _sample(name, domain, streams[name]) for name, domain in domains.items()}
         points.setdefault(tuple(point.values()), point)
     return list(points.values())
 
@@ -44,7 +44,7 @@ def quasi_random_points(domains: Mapping[str, Any], n: int) -> list[dict[str, An
     # The sequence is drawn to the next power of two, where it is balanced (scipy warns elsewhere).
     rows = qmc.Sobol(len(domains), seed=0).random_base2(math.ceil(math.log2(n)) if n > 1 else 0)[:n]
     return [
-        {name: _at(name, of, float(u)) for (name, of), u in zip(domains.items(), row, strict=True)}
+        {name: _at(name, domain, float(u)) for (name, domain), u in zip(domains.items(), row, strict=True)}
         for row in rows
     ]
 

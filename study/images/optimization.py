@@ -21,7 +21,7 @@ def optimizer(config: ImageConfig, model: nn.Module) -> torch.optim.Optimizer:
     its steps on the CPU, which a graph does not repeat; as its learning rate does not decay, it never asks.
     """
     weights, lr, decay = list(model.parameters()), config.lr, config.weight_decay
-    on_gpu = any(of.is_cuda for of in weights)
+    on_gpu = any(weight.is_cuda for weight in weights)
     match config.optimizer:
         case "sgd":
             momentum, nesterov = config.momentum, config.nesterov

@@ -59,7 +59,7 @@ def _asked(nodes: Sequence[Node], storage: str, marker: str) -> list[str]:
     ]
     ray.wait(answers, num_returns=len(answers), timeout=SECONDS)
     said = {node: _problems(answer) for node, answer in zip(nodes, answers, strict=True)}
-    alive = {of["NodeID"] for of in ray.nodes() if of["Alive"]}
+    alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
     having = defaultdict(list)
     for node, problems in said.items():
         for problem in problems if node.id in alive else []:

@@ -98,7 +98,7 @@ def alive_nodes() -> list[Node]:
     """The nodes of the running Ray."""
     import ray
 
-    return [_node(of) for of in ray.nodes() if of["Alive"]]
+    return [_node(node) for node in ray.nodes() if node["Alive"]]
 
 
 def with_workers(nodes: list[Node], cpus: float, gpus: float, say: Callable[[str], None]) -> list[Node]:
@@ -124,15 +124,17 @@ def with_workers(nodes: list[Node], cpus: float, gpus: float, say: Callable[[str
 def _nothing() -> None: ...
 
 
-def _node(of: dict[str, Any]) -> Node:
+def _node(node: dict[str, Any]) -> Node:
     """One of ray.nodes(); its name is the host's, and the address or what the user called it."""
-    resources, name = of["Resources"], f"{of['NodeManagerHostname']} ({of['NodeName']})"
-    return Node(resources.get("CPU", 0), resources.get("GPU", 0), of["NodeID"], name)
+    resources, name = node["Resources"], f"{node['NodeManagerHostname']} ({node['NodeName']})"
+    return Node(resources.get("CPU", 0), resources.get("GPU", 0), node["NodeID"], name)
 
 
 def _name_other_versions(address: str | None, said: str) -> None:
     """Raises StudyError where Ray says that the cluster runs another Ray or Python: first its, then ours."""
-    rays, pythons = (re.findall(rf"^\s*{of}: (\S+)$", said, re.MULTILINE) for of in ("Ray", "Python"))
+    rays, pythons = (
+        re.findall(rf"^\s*{package}: (\S+)$", said, re.MULTILINE) for package in ("Ray", "Python")
+    )
     if len(rays) == len(pythons) == 2:
         raise StudyError(
             f"The cluster at {address} runs Ray {rays[0]} on Python {pythons[0]}; "

@@ -90,7 +90,7 @@ def this_machine() -> Node:
 
 def _gpus() -> int:
     """How many torch can use; torch, two seconds and 700 MB to import, is asked only beside a driver."""
-    if sys.platform == "linux" and not any(Path("/dev", of).exists() for of in GPU_DRIVERS):
+    if sys.platform == "linux" and not any(Path("/dev", driver).exists() for driver in GPU_DRIVERS):
         return 0
     import torch
 
