@@ -51,10 +51,12 @@ def draw_training_curves(results: Results, study: str) -> Figure:
             if shown.is_smoothed:
                 axes.plot(line.x, raw, color=colour, alpha=0.15, linewidth=0.5)
             axes.fill_between(line.x, low, high, color=colour, alpha=0.3, lw=0)
+            if is_point := np.isfinite(mean).sum() == 1:  # a line or a band of one point has no extent
+                axes.vlines(line.x, low, high, color=colour, alpha=0.3, lw=4)
             # A label that begins with an underscore would be left out of the legend.
             label = f" {_label(arm)}" if str(arm).startswith("_") else _label(arm)
             dash = LINES[place // COLOURS % len(LINES)]
-            marks: dict[str, Any] = {"marker": "o", "markersize": 2.5} if shown.sparse else {}
+            marks: dict[str, Any] = {"marker": "o", "markersize": 2.5} if shown.sparse or is_point else {}
             axes.plot(line.x, mean, dash, color=colour, label=label, **marks)
         xlabel = "% of its own training" if shown.relative else "step"
         axes.set(xlabel=xlabel, ylabel=_label(shown.metric.title))

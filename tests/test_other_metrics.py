@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 from storages import Trial, made_storage, storage_of
 
 from analysis import load
@@ -201,6 +202,19 @@ def test_a_sparse_metric_s_curve_has_its_own_steps_and_no_average(tmp_path: Path
     (line,) = figure.axes[0].get_lines()
     assert line.get_xydata().tolist() == [[10, 3.5], [20, 2.5], [30, 1.5]]
     assert line.get_marker() == "o"
+
+
+def test_an_arm_that_is_measured_once_is_drawn_as_a_point_and_a_bar(tmp_path: Path) -> None:
+    trials: dict[str, list[Trial]] = {
+        "long": [{"loss": [4.0 - seed, 3, 2]} for seed in range(2)],
+        "once": [{"loss": [1.0 + seed]} for seed in range(2)],
+    }
+    axes = draw_training_curves(load(storage_of(tmp_path, NATS, trials)), "width").axes[0]
+    drawn = {line.get_label(): line for line in axes.get_lines()}
+    assert drawn["once"].get_xydata().tolist() == [[100, 1.5]]
+    assert (drawn["long"].get_marker(), drawn["once"].get_marker()) == ("None", "o")
+    (bar,) = (lines for lines in axes.collections if isinstance(lines, LineCollection))
+    assert [path.vertices.tolist() for path in bar.get_paths()] == [[[100, 1], [100, 2]]]
 
 
 @pytest.mark.parametrize(
