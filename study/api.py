@@ -145,7 +145,7 @@ def _counted(plan: Plan) -> str:
 
 
 def counts(store: TrialStore, studies: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """How many trials of each study are finished, stopped, begun and missing; and what can't be read."""
+    """How many trials of each study are finished, stopped, begun, failed and missing; and what can't be read."""
     states = store.states()
     rows, problems = [], []
     for name in studies:
@@ -157,7 +157,8 @@ def counts(store: TrialStore, studies: list[str]) -> tuple[list[dict[str, Any]],
         counts = {
             "finished": len(keys & states.finished),
             "stopped": len(keys & states.stopped),
-            "begun": len(keys & states.interrupted),
+            "begun": len(keys & states.interrupted - states.failed),
+            "failed": len(keys & states.failed),
         }
         rows.append(
             {"study": name, "trials": len(keys), **counts, "missing": len(keys) - sum(counts.values())}

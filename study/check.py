@@ -33,7 +33,8 @@ class Finding:
 @dataclass(frozen=True)
 class Checked:
     """What was found, and what a trial costs: seconds of a step, bytes and seconds of a checkpoint (None where the
-    training can't be continued), and the steps of a trial, where they are known.
+    training can't be continued), the steps of a trial, where they are known, and the seconds of a whole one, where it
+    was tried and can't be continued.
     """
 
     findings: list[Finding]
@@ -41,6 +42,7 @@ class Checked:
     steps: int | None
     state_bytes: int | None
     save_seconds: float | None
+    whole_seconds: float | None = None
 
     @property
     def kept(self) -> bool:
@@ -151,11 +153,12 @@ def _checked(
         promise = f"after another arm ({others[0]}) in the same process, it gives the same bits"
         findings.append(_same(promise, whole, first.ask(**common, until=n, before=others[0], steps=n)))
     other_seed = second.ask(**{**common, "seed": 1}, until=n)
-    differs = other_seed["rows"] != whole["rows"]
+    # Its first steps may measure nothing.
+    differs = other_seed["rows"] != whole["rows"] or any(
+        other_seed["attributes"].get(name) != whole["attributes"].get(name) for name in kind.state
+    )
     said = (
-        ""
-        if differs
-        else f"seeds 0 and 1 measure the same in {n} steps: draw from the seed, or from generators"
+        "" if differs else f"seeds 0 and 1 give the same in {n} steps: draw from the seed, or from generators"
     )
     findings.append(Finding("the seed changes something", differs, said))
     findings.append(_measured(kind, whole, first, common))
@@ -166,6 +169,7 @@ def _checked(
         whole["steps"],
         saved.get("state_bytes"),
         saved.get("save_seconds"),
+        None if kind.continues or not whole["done"] else sum(seconds),
     )
 
 
@@ -194,7 +198,9 @@ def _continued(
         if other:
             missing = [name for name in other if name not in kind.state]
             named = ", ".join(f"self.{name}" for name in missing or other)
-            said = f"{found.said}; {named} went on otherwise" if found.said else f"{named} went on otherwise"
+            said = (
+                f"{found.said}; {named} went on differently" if found.said else f"{named} went on differently"
+            )
             said += f"; is it missing in state = {list(kind.state)}?" if missing else ""
             found = Finding(promise, False, said)
         yield found
@@ -239,7 +245,10 @@ def costs(found: Checked) -> Iterator[str]:
         if found.steps is None
         else f"; a trial of {found.steps:,} steps about {_time(found.steps * found.step_seconds)}"
     )
-    yield f"a step takes {_time(found.step_seconds)}{whole}"
+    if found.whole_seconds is not None:
+        yield f"a trial takes about {_time(found.whole_seconds)}"
+    else:
+        yield f"a step takes {_time(found.step_seconds)}{whole}"
     if found.state_bytes is not None and found.save_seconds is not None:
         yield f"a checkpoint has {found.state_bytes / 1024:,.0f} KiB and takes {_time(found.save_seconds)}"
     elif all(finding.kept for finding in found.findings):

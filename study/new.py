@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from study.declare.loading import SHIPPED
 from study.errors import StudyError
 
 Kind = Literal["class", "function", "script"]
@@ -19,6 +20,8 @@ def write(name: str, kind: Kind, folder: Path) -> list[Path]:
     stem = name.removesuffix(".py")
     if not stem.isidentifier():
         raise StudyError(f"{name!r} is no name for a study file: use letters, digits and underscores")
+    if (SHIPPED / f"{stem}.py").exists():
+        raise StudyError(f"{stem!r} is the name of a study that comes with study.", "Give another name.")
     texts = {folder / f"{stem}.py": (TEMPLATES / f"{kind}.py").read_text().replace("NAME", stem)}
     if kind == "script":
         texts[folder / f"{stem}_train.py"] = (TEMPLATES / "script_train.py").read_text()

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from study.errors import StudyError
+from study.errors import StudyError, did_you_mean
 from study.metric import Metric
 
 
@@ -208,14 +208,14 @@ class Training:
         """All that `step` goes on from. It is saved as tensors and plain data, and loaded without running code."""
         if missing := [name for name in self.state if not hasattr(self, name)]:
             raise StudyError(
-                f"state names {', '.join(map(repr, missing))}, which {type(self).__name__} has not: "
-                "set it in __init__, to None perhaps"
+                *(
+                    f"state names {name!r}, which {type(self).__name__} has not{did_you_mean(name, vars(self))}: "
+                    "set it in __init__"
+                    for name in missing
+                )
             )
         kept = {name: getattr(self, name) for name in self.state}
-        return {
-            name: value.state_dict() if hasattr(value, "state_dict") else value
-            for name, value in kept.items()
-        }
+        return {name: _saved(value) for name, value in kept.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there, in a training just made of the same config, data and seed.
@@ -229,6 +229,10 @@ class Training:
             mine = getattr(self, name)
             if hasattr(mine, "load_state_dict"):
                 mine.load_state_dict(value)
+            elif hasattr(mine, "bit_generator"):
+                mine.bit_generator.state = value
+            elif set_state := _of_generator(mine, "set"):
+                set_state(value)
             else:
                 setattr(self, name, _in_place_of(mine, value))
 
@@ -253,6 +257,24 @@ class Training:
 
     def close(self) -> None:
         """Called when the trial ends or is interrupted: stop what still runs."""
+
+
+def _saved(value: Any) -> Any:
+    """What is saved of an attribute: what it says itself, as networks and generators do, or the value."""
+    if hasattr(value, "state_dict"):
+        return value.state_dict()
+    if hasattr(value, "bit_generator"):  # NumPy's
+        return value.bit_generator.state
+    get_state = _of_generator(value, "get")
+    return get_state() if get_state else value
+
+
+def _of_generator(value: Any, verb: str) -> Callable[..., Any] | None:
+    """How the state of a `random.Random` or a `torch.Generator` is got or set; None of all else."""
+    for name in (f"{verb}state", f"{verb}_state"):
+        if hasattr(value, "seed") and callable(found := getattr(value, name, None)):
+            return found  # type: ignore[no-any-return]
+    return None
 
 
 def _in_place_of(mine: Any, value: Any) -> Any:

@@ -114,6 +114,10 @@ def test_a_training_that_keeps_its_promises_passes_and_its_cost_is_told(study: S
     assert not list(study.folder.glob("results"))
 
 
+def test_a_training_that_measures_late_passes(study: Study) -> None:
+    assert checked(study, "", "if t + 1 < self.steps: return {}") == (0, {})
+
+
 def test_a_training_that_fails_outright_is_said_in_a_line(study: Study) -> None:
     (study.folder / "faulty.py").write_text(FILE.format(init="raise OSError('no camera')", step="pass"))
     done = study("check", "faulty.py")

@@ -77,7 +77,15 @@ def test_plan_and_status_count_trials(finished: Study) -> None:
     assert [(trial["arm"], trial["seed"]) for trial in plan["pending"]] == [("2", 2), ("4", 2)]
     status = json.loads(finished("status", "--json").stdout)
     assert status == [
-        {"study": "tiny_width", "trials": 4, "finished": 4, "stopped": 0, "begun": 0, "missing": 0}
+        {
+            "study": "tiny_width",
+            "trials": 4,
+            "finished": 4,
+            "stopped": 0,
+            "begun": 0,
+            "failed": 0,
+            "missing": 0,
+        }
     ]
 
 

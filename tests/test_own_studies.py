@@ -145,6 +145,8 @@ def test_an_error_of_one_trial_leaves_the_others_and_says_its_line(study: Comman
     assert done.returncode == 1
     assert done.stderr.count("AssertionError: too fast") >= 2
     assert len(curves(study.folder / "results")) == 2
+    (row,) = json.loads(study("status", "--json").stdout)
+    assert (row["finished"], row["failed"], row["missing"]) == (2, 2, 0)
     alone = study("tune", "own.py", "--seeds", "2", "--in-process")
     assert alone.returncode == 1
     assert "Traceback" in alone.stderr
@@ -167,6 +169,17 @@ def test_an_exit_in_a_training_is_a_failure_without_ray_too(study: Command) -> N
     done = study("tune", "own.py", "--seeds", "1", "--in-process")
     assert done.returncode == 1
     assert "the training called exit(0)" in done.stderr
+
+
+def test_a_metric_that_was_not_declared_is_a_failure_with_or_without_ray(study: Command) -> None:
+    write(study.folder)
+    text = (study.folder / "own.py").read_text()
+    (study.folder / "own.py").write_text(text.replace('{**row, "loss"', '{**row, "reward"'))
+    for words in ([], ["--in-process"]):
+        done = study("tune", "own.py", "--seeds", "1", *words)
+        assert done.returncode == 1
+        said = " ".join(done.stderr.split())
+        assert "measures 'reward', which is no declared metric (declared: loss, mean" in said
 
 
 def test_a_trial_that_takes_too_long_is_a_failure_without_ray_too(study: Command) -> None:

@@ -95,17 +95,35 @@ class Counting(study.Training):
         return {"rare": self.seen.most_common()[-1][1] + self.values[9] + self.place.n + len(self.place.past)}
 
 
+class Generators(study.Training):
+    """Keeps generators of its own from step to step."""
+
+    metrics = (study.lower("drawn"),)
+    state = ("python", "numpy", "torch")
+
+    def __init__(self, config: Any, data: Any, seed: int, device: str) -> None:
+        self.steps, self.python, self.numpy = 9, random.Random(seed), np.random.default_rng(seed)
+        self.torch = torch.Generator().manual_seed(seed)
+
+    def step(self, t: int) -> dict[str, Any]:
+        drawn = self.python.random() + self.numpy.random() + torch.rand(1, generator=self.torch)
+        return {"drawn": drawn}
+
+
 class Place(NamedTuple):
     n: int
     past: list[int]
 
 
-def test_counters_defaultdicts_and_namedtuples_go_on_as_what_they_were() -> None:
-    run = begun(Counting)
+@pytest.mark.parametrize("kind", [Counting, Generators])
+def test_counters_defaultdicts_namedtuples_and_generators_go_on_as_what_they_were(
+    kind: type[Training],
+) -> None:
+    run = begun(kind)
     run.run(4)
-    again = begun(Counting)
+    again = begun(kind)
     again.resume(run.state())
-    assert outcome(to_the_end(again)) == outcome(to_the_end(begun(Counting)))
+    assert outcome(to_the_end(again)) == outcome(to_the_end(begun(kind)))
 
 
 def with_history(run: TrialRun, **changes: Any) -> bytes:

@@ -65,7 +65,8 @@ class History:
                     f"measures {name!r}, which is declared as what {self.metrics[name].of!r} counts as"
                 )
             raise StudyError(
-                f"measures {name!r}, which is no declared metric{did_you_mean(str(name), self._values)}"
+                f"measures {name!r}, which is no declared metric{did_you_mean(str(name), self._values)} "
+                f"(declared: {', '.join(self._values)}; metrics = (..., study.lower({str(name)!r})) would add it)"
             )
         return row
 

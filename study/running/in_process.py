@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
+from study.errors import StudyError
 from study.plan import Plan
 from study.running import resources
 from study.running.attempt import Attempt
@@ -57,6 +58,10 @@ def run(
                 progress.report(trial, attempt.failed(error))
                 if isinstance(error, SystemExit):  # it would end this process, as if all were well perhaps
                     raise RuntimeError(f"{trial.name}: the training called exit({error.code})") from error
+                if isinstance(
+                    error, StudyError
+                ):  # it would be taken for a wrong request, before anything began
+                    raise RuntimeError(f"{trial.name}: {error}") from error
                 raise
             finally:
                 attempt.close()

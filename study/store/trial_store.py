@@ -19,7 +19,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +48,15 @@ MOST_CHECKPOINT_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 class States:
     """The keys of a storage's trials, each in one of the first three at most.
 
-    `littered` are finished trials beside whose files others lie, left by a killed process.
+    `failed` raised an error when they were last tried, and may be interrupted ones too. `littered` are finished trials
+    beside whose files others lie, left by a killed process.
     """
 
     finished: set[str]
     stopped: set[str]
     interrupted: set[str]
     littered: set[str]
+    failed: set[str] = field(default_factory=set)
 
     def __contains__(self, key: str) -> bool:
         """Whether anything of this trial is stored."""
@@ -120,6 +122,7 @@ class TrialStore:
             stopped,
             {key for key, names in found.items() if "checkpoint.pt" in names} - finished - stopped,
             {key for key in finished if any(map(_is_left_over, found[key]))},
+            {key for key, names in found.items() if "error.txt" in names} - finished - stopped,
         )
 
     def has(self, key: str) -> bool:
