@@ -12,8 +12,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --retries 10 --timeout 120 --constraint constraints.txt
 
-# Two files of tests at a time, since most of them wait; the longest, chaos and cluster, are the first in order.
-AT_ONCE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Three files of tests at a time, on two cores: most of them wait; the longest, chaos and cluster, are the first in order.
+AT_ONCE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: study report test test-cluster lint bench chaos lock clean
 

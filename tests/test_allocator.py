@@ -11,7 +11,7 @@ import pytest
 CODE = """
 import resource, sys
 import torch
-from study.running import allocator
+from study.running import allocator, attempt  # as in a process that trains
 if sys.argv[1:]:
     allocator.keep_freed()
 for _ in range(5):
