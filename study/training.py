@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from study.errors import StudyError, did_you_mean
 from study.metric import Metric
+from study.optimizer_state import fitted, is_optimizer
 
 
 class Config(BaseModel):
@@ -228,7 +229,7 @@ class Training:
         for name, value in state.items():
             mine = getattr(self, name)
             if hasattr(mine, "load_state_dict"):
-                mine.load_state_dict(value)
+                mine.load_state_dict(fitted(mine, value) if is_optimizer(mine) else value)
             elif hasattr(mine, "bit_generator"):
                 mine.bit_generator.state = value
             elif set_state := _of_generator(mine, "set"):

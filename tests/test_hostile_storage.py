@@ -131,6 +131,18 @@ CURVE_BOMBS: dict[str, Callable[[Path], None]] = {
     "decimals": lambda at: signed(
         at, ["step", TRAINED, LOSS], [STEPS, STEPS.cast(pa.decimal128(20, 0)), ZEROS]
     ),
+    "steps of no number": lambda at: signed(
+        at, ["step", TRAINED, LOSS], [pa.array([1.0, np.nan, np.inf, 4.0]), ZEROS, ZEROS]
+    ),
+    "steps of nothing": lambda at: signed(
+        at, ["step", TRAINED, LOSS], [pa.array([None] * 4, pa.int64()), ZEROS, ZEROS]
+    ),
+    "steps backwards": lambda at: signed(
+        at, ["step", TRAINED, LOSS], [pa.array([2**63 - 1, -(2**63), 0, 1]), ZEROS, ZEROS]
+    ),
+    "few bytes a step": lambda at: signed(
+        at, ["step", LOSS], [pa.array(np.zeros(90_000, int)), pa.nulls(90_000, pa.float32())]
+    ),
     "no steps": lambda at: signed(at, [TRAINED, LOSS], [ZEROS, ZEROS]),
     "format 1": lambda at: signed(at, ["iteration", TRAINED, LOSS, "epoch"], [STEPS, ZEROS, ZEROS, STEPS]),
 }

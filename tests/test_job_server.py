@@ -22,6 +22,9 @@ from ray_head import free_port
 
 # Python and Ray's client need less than half of this.
 MOST_MEMORY = 3 * 1024**3
+# Python would take an hour to decode it.
+PUNYCODE = b"HTTP/1.1 500 No\r\nContent-Type: text/plain; charset=punycode\r\nContent-Length: 4000000\r\n\r\n"
+PUNYCODE += b"a" * 4_000_000
 VERSION = json.dumps({"ray_version": ray.__version__}).encode()
 TINY = ("submit", "tiny_width.py", "--seeds", "1", "--storage", "s3://bucket/results")
 
@@ -245,8 +248,9 @@ def answering(address_of: socket.socket, head: bytes, drip: float = 0) -> None:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n" + b" " * 10**8, 0, "answers with more than"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", -1, "in chunks"),
         (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n", -1, "answers with more than"),
+        (PUNYCODE, 0, "is not Ray's job server"),
     ],
-    ids=["compressed", "dripping", "endless", "a chunk without end", "a redirect without end"],
+    ids=["compressed", "dripping", "endless", "a chunk without end", "a redirect without end", "punycode"],
 )
 def test_an_answer_is_bounded_in_time_and_size(study: Study, head: bytes, drip: float, said: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:

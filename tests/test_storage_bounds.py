@@ -325,6 +325,14 @@ BOMBS: dict[str, tuple[bytes, str]] = {
         state_file(held({"array": 0, "dtype": "V1000000000", "shape": [4]}), [4], bytes(4)),
         "",
     ),
+    "a kind in many words": (
+        state_file(held({"array": 0, "dtype": "(" + "1," * 40_000 + ")f4", "shape": [1]}), [4], bytes(4)),
+        "no kind of NumPy's",
+    ),
+    "numbers of no bytes": (
+        state_file(held({"numbers": 0, "dtype": "V0", "of": "list", "scalars": True}), [4], bytes(4)),
+        "",
+    ),
     "an array of objects": (
         state_file(held({"array": 0, "dtype": "|O", "shape": [1]}), [8], bytes(8)),
         "an array is of",

@@ -75,6 +75,8 @@ class ClosedHttp:
             raise requests.ConnectionError(error) from None
         if len(body) > MOST_BYTES:
             raise StudyError(f"{self.url} answers with more than {MOST_BYTES:,} bytes.")
+        # Not what the server names: some of Python's decoders take minutes for a megabyte.
+        response.encoding = "utf-8"
         # Where requests keeps what it has read.
         response._content, response._content_consumed = bytes(body), True
         return response

@@ -134,10 +134,10 @@ class History:
             raise ValueError(self.too_long(step))
         for name in steps:
             at = np.asarray(steps[name], np.int64)
-            whole = at.ndim == 1 and at.shape == np.shape(values[name]) and (np.diff(at) > 0).all()
+            whole = at.ndim == 1 and at.shape == np.shape(values[name]) and (at[1:] > at[:-1]).all()
             if not whole or (len(at) and not (at[0] >= 1 and at[-1] <= step)):
                 raise ValueError(f"its series of {name} is none")
-            if not np.isfinite(values[name]).all():
+            if not np.isfinite(np.asarray(values[name], np.float64)).all():
                 raise ValueError(f"its series of {name} diverged")
         self.step = step
         self._steps = {name: array("q", np.asarray(one, np.int64).tobytes()) for name, one in steps.items()}

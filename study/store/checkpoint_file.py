@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,8 @@ MOST_SCALARS = 2_000_000
 # NumPy's kinds of numbers, texts and times: what the name of another (of fields, of objects) says is not all of it.
 KINDS = "biufcSUmM"
 KINDS_OF_NUMBERS = "biufc"
+# NumPy's own words for a kind: "<f4", "<U12", "<M8[25us]". It would read a long one as Python.
+DTYPE = r"[<>|=]?[A-Za-z]\d{0,9}(\[\d{0,9}[A-Za-z]{1,7}\])?"
 # Torch's, as `str` says them.
 DTYPES = frozenset(
     {"bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64", "float16", "bfloat16",
@@ -216,8 +219,10 @@ def _value(part: Any, blocks: _Blocks, depth: int) -> Any:
     kind = next(iter(part), "")
     if kind in ("array", "tensor", "scalar", "numbers", "bytes"):
         block = blocks.take(part[kind])
+        if kind in ("array", "scalar", "numbers") and not re.fullmatch(DTYPE, part["dtype"]):
+            raise ValueError("an array is of no kind of NumPy's")
         if kind == "numbers" and part.get("scalars"):
-            blocks.count_scalars(len(block) // np.dtype(part["dtype"]).itemsize)
+            blocks.count_scalars(len(block) // max(1, np.dtype(part["dtype"]).itemsize))
         return _of_block(kind, part, block)
     inner: Any = part[kind] if kind else None
     match kind:

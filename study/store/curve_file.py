@@ -72,12 +72,20 @@ def decoded_curve(content: bytes | None, where: object) -> pa.Table:
     return table.replace_schema_metadata()
 
 
+def with_steps(curve: pa.Table, where: object) -> pa.Table:
+    """The curve, if its steps are whole numbers that ascend. Raises Damaged, naming `where`."""
+    steps = curve[STEP].to_numpy() if STEP in curve.column_names else np.empty(0)
+    if steps.dtype.kind != "i" or not (len(steps) and steps[0] >= 0 and (steps[1:] > steps[:-1]).all()):
+        raise Damaged(f"{where}: its steps are none")
+    return curve
+
+
 def _check_size(foot: Foot, size: int) -> None:
     """Raises ValueError where the file, of so many bytes, would become far more in memory than a curve does.
 
     Snappy makes a page at most about 60 times as large as it was, and a number has eight bytes at most.
     """
-    if foot.values > min(MOST_VALUES, VALUES_A_BYTE * size):
+    if foot.values > min(MOST_VALUES, VALUES_A_BYTE * size) or (foot.has_steps and 8 * foot.rows > size):
         raise ValueError(f"{foot.rows:,} rows of {foot.columns} columns in {size:,} bytes are no curve")
     if not foot.codecs <= CODECS:
         raise ValueError("is compressed by what no curve is")

@@ -54,12 +54,15 @@ _FOOT: Fields = {
 
 @dataclass(frozen=True)
 class Foot:
-    """How many rows and columns, the sum of values over all columns, and the codecs that compress them."""
+    """How many rows and columns, the sum of values over all columns, the codecs that compress them, and whether there
+    is a column of steps.
+    """
 
     rows: int
     columns: int
     values: int
     codecs: frozenset[int]
+    has_steps: bool
 
 
 def foot_of(content: bytes) -> Foot:
@@ -84,7 +87,8 @@ def _checked(foot: dict[int, Any], end: int) -> Foot:
         raise ValueError("a column is not of numbers")
     if not schema or any(one.get(REPETITION) == REPEATED for one in schema):
         raise ValueError("a column has several numbers a row")
-    if len({one[NAME] for one in schema}) < len(schema):
+    names = {one[NAME] for one in schema}
+    if len(names) < len(schema):
         raise ValueError("two columns have the same name")
     if rows < 1 or len(groups) != -(-rows // MOST_ROWS_OF_GROUP):
         raise ValueError("it has another number of parts than a curve of its length")
@@ -102,7 +106,7 @@ def _checked(foot: dict[int, Any], end: int) -> Foot:
         begin = chunk.get(DICTIONARY_AT, chunk[PAGES_AT])
         if not at <= begin <= chunk[PAGES_AT] < (at := begin + chunk[BYTES]) <= end:
             raise ValueError("its parts do not lie one after another")
-    return Foot(rows, len(schema), values, frozenset(chunk[CODEC] for _, chunk in chunks))
+    return Foot(rows, len(schema), values, frozenset(chunk[CODEC] for _, chunk in chunks), b"step" in names)
 
 
 # Each reads from the place `at` on, and gives what it read and the place after it. What they make is bounded by the

@@ -9,10 +9,13 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tensorboardX import SummaryWriter
 
 from study.store.trial_store import TrialStore
 
+# Of a series, evenly chosen: TensorBoard shows 1,000 of them, and each takes 50 us to write.
+MOST_POINTS = 10_000
 EVENTS = "events.out.tfevents."
 
 
@@ -32,7 +35,7 @@ class EventFiles:
                         self._folders[key].append(f"{folder}/seed-{seed}")
 
     def write(self, key: str) -> None:
-        """Each metric at the steps where it was measured, and the hyperparameters.
+        """Each metric at the steps where it was measured, at some 10,000 of them at most, and the hyperparameters.
 
         Where this trial's event files are there already, they stay; another's are replaced.
         """
@@ -51,13 +54,14 @@ class EventFiles:
             files.write(whose, key.encode())  # last: without it the folder is written anew
 
     def _write(self, key: str, folder: str) -> None:
-        result, curve = self._store.result(key), self._store.curve(key).to_pydict()
-        steps = curve.pop("step")
+        result, curve = self._store.result(key), self._store.curve(key)
+        steps = curve["step"].to_numpy()
         with SummaryWriter(folder) as writer:
-            for name, values in curve.items():
-                for step, value in zip(steps, values, strict=True):
-                    if value is not None:
-                        writer.add_scalar(name, value, step)
+            for name in filter(lambda name: name != "step", curve.column_names):
+                known = np.flatnonzero(curve[name].is_valid().to_numpy())
+                values, n = curve[name].to_numpy(), min(len(known), MOST_POINTS)
+                for place in known[np.linspace(0, len(known) - 1, n).round().astype(int)]:
+                    writer.add_scalar(name, values[place], steps[place])
             settings = {**result["config"], "seed": result["seed"]}
             lines = "\n".join(f"    {name}: {value}" for name, value in settings.items())
             writer.add_text("hyperparameters", lines)

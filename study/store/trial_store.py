@@ -29,7 +29,7 @@ from upath import UPath
 
 from study.errors import StudyError
 from study.store import format1
-from study.store.curve_file import STEP, decoded_curve, encoded_curve
+from study.store.curve_file import decoded_curve, encoded_curve, with_steps
 from study.store.files import Files, RefusedFile, StorageError, is_local, is_temporary, reason
 from study.store.records import RESULT, STUDY, Damaged, NewerFormat, decoded, encoded
 
@@ -171,12 +171,10 @@ class TrialStore:
         curve = decoded_curve(content, where)
         if format1.is_curve(curve):
             try:
-                return format1.upgraded_curve(curve, self.result(key))
+                curve = format1.upgraded_curve(curve, self.result(key))
             except KeyError as lacking:
                 raise Damaged(f"{where}: is of format 1 and has no {lacking}, or its result is not") from None
-        if STEP not in curve.column_names:
-            raise Damaged(f"{where}: has no steps")
-        return curve
+        return with_steps(curve, where)
 
     def commit(self, key: str, curve: dict[str, Any], result: dict[str, Any]) -> None:
         """Write a trial that ended: first the curve (as `encoded_curve` takes it), then the result that makes it
