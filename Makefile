@@ -3,7 +3,7 @@
 # make test    everything: lint, types, tests
 # make test-cluster  of the tests those of clusters: machines in namespaces, killed, cut off, brought up again (root)
 # make chaos   break real runs hundreds of times, files fifty thousand times, and say what held (1.5 hours);
-#              CHAOS='--seed 1' draws other faults, '--faults 108 --rounds 1' fewer
+#              CHAOS='--seed 1' draws other faults, '--faults 108 --rounds 1' fewer, '--study language_model' breaks another
 # make bench   study side by side with Ray Tune, Optuna and a plain script, into build/bench; BENCH=--quick for a
 #              first look; then the whole report, the speed of a step, the cost of a study besides it, of loading
 # make lock    clusters/requirements.txt anew, with what constraints.txt pins and the digests that the registry has

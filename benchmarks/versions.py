@@ -1,8 +1,8 @@
 """Is this version of study slower than another one? What a user waits for, in both, in turn.
 
     git worktree add /tmp/other 7c0bae8
-    python benchmarks/versions.py /tmp/other                  # about twenty minutes
-    python benchmarks/versions.py /tmp/other --of help plan   # some of it
+    python benchmarks/versions.py /tmp/other
+    python benchmarks/versions.py /tmp/other --of help plan   # some of it; the last ones take many minutes
 
 Each is a process of its own, started in the checkout that it measures, with this interpreter and its packages; of
 several runs the fastest counts, since other work only ever slows one down. `step` is the baseline network's, by each
@@ -64,6 +64,7 @@ def what(checkout: Path, folder: Path) -> dict[str, Callable[[], float]]:
         for file in sorted((checkout / "search_spaces").glob("[!_]*.py"))
         if "tuned" not in file.stem
     ]
+    nowhere = ["--storage", str(folder / "none")]
     small, large = str(folder / "small"), folder / "large"
     large.mkdir()
     make = [sys.executable, "benchmarks/load.py", "--make", str(large), "--shapes", SHAPE]
@@ -71,19 +72,7 @@ def what(checkout: Path, folder: Path) -> dict[str, Callable[[], float]]:
     return {
         "step": lambda: step_seconds(checkout),
         "help": seconds([*STUDY, "--help"]),
-        "plan": seconds(
-            [
-                *STUDY,
-                "plan",
-                *twelve,
-                "--dataset",
-                "digits",
-                "--seeds",
-                "100",
-                "--storage",
-                str(folder / "none"),
-            ]
-        ),
+        "plan": seconds([*STUDY, "plan", *twelve, "--dataset", "digits", "--seeds", "100", *nowhere]),
         "again": once(again, again),
         **{
             f"10000 {name}": once(make, command) if name == "plan" else seconds(command)

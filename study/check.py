@@ -32,9 +32,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found, and what a trial costs: seconds of a step, bytes and seconds of a checkpoint (None where the
-    training can't be continued), the steps of a trial, where they are known, and the seconds of a whole one, where it
-    was tried and can't be continued.
+    """What was found, and what a trial costs: seconds of a step, the steps of a trial where they are known, bytes and
+    seconds of a checkpoint (None where it can't be continued), and the seconds of a whole trial that can't be continued
+    and was tried to its end. Of such a one, what is seen of its steps says nothing of their cost.
     """
 
     findings: list[Finding]
@@ -42,7 +42,8 @@ class Checked:
     steps: int | None
     state_bytes: int | None
     save_seconds: float | None
-    whole_seconds: float | None = None
+    continues: bool
+    whole_seconds: float | None
 
     @property
     def kept(self) -> bool:
@@ -169,6 +170,7 @@ def _checked(
         whole["steps"],
         saved.get("state_bytes"),
         saved.get("save_seconds"),
+        kind.continues,
         None if kind.continues or not whole["done"] else sum(seconds),
     )
 
@@ -245,13 +247,13 @@ def costs(found: Checked) -> Iterator[str]:
         if found.steps is None
         else f"; a trial of {found.steps:,} steps about {_time(found.steps * found.step_seconds)}"
     )
-    if found.whole_seconds is not None:
-        yield f"a trial takes about {_time(found.whole_seconds)}"
-    else:
+    if found.continues:
         yield f"a step takes {_time(found.step_seconds)}{whole}"
+    elif found.whole_seconds is not None:
+        yield f"a trial takes about {_time(found.whole_seconds)}"
     if found.state_bytes is not None and found.save_seconds is not None:
         yield f"a checkpoint has {found.state_bytes / 1024:,.0f} KiB and takes {_time(found.save_seconds)}"
-    elif all(finding.kept for finding in found.findings):
+    elif not found.continues:
         yield "it can't be continued: a trial that is killed starts anew"
 
 

@@ -130,7 +130,7 @@ def make_plan(
     if seeds < 1:
         raise StudyError(f"seeds = {seeds}: at least 1 is needed")
     trainings = _trainings(studies)
-    states = States(set(), set(), set(), set()) if fresh else store.states()
+    states = States(set(), set(), set(), set(), set()) if fresh else store.states()
     data = SharedData(data_folder)
     records: list[dict[str, Any]] = []
     trials: dict[str, Trial] = {}

@@ -6,7 +6,6 @@ the rest: it seeds every step, keeps curves, saves and continues, notices diverg
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from study.errors import StudyError, did_you_mean
 from study.metric import Metric
-from study.optimizer_state import fitted, is_optimizer
+from study.state import resumed, saved
 
 
 class Config(BaseModel):
@@ -216,7 +215,7 @@ class Training:
                 )
             )
         kept = {name: getattr(self, name) for name in self.state}
-        return {name: _saved(value) for name, value in kept.items()}
+        return {name: saved(value) for name, value in kept.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there, in a training just made of the same config, data and seed.
@@ -228,14 +227,8 @@ class Training:
             raise ValueError(f"it has {', '.join(sorted(state)) or 'nothing'}")
         for name, value in state.items():
             mine = getattr(self, name)
-            if hasattr(mine, "load_state_dict"):
-                mine.load_state_dict(fitted(mine, value) if is_optimizer(mine) else value)
-            elif hasattr(mine, "bit_generator"):
-                mine.bit_generator.state = value
-            elif set_state := _of_generator(mine, "set"):
-                set_state(value)
-            else:
-                setattr(self, name, _in_place_of(mine, value))
+            if (now := resumed(mine, value)) is not mine:
+                setattr(self, name, now)
 
     def most_state_bytes(self) -> int:
         """What no state of this trial exceeds; a larger checkpoint is not saved, and none is read.
@@ -258,51 +251,6 @@ class Training:
 
     def close(self) -> None:
         """Called when the trial ends or is interrupted: stop what still runs."""
-
-
-def _saved(value: Any) -> Any:
-    """What is saved of an attribute: what it says itself, as networks and generators do, or the value."""
-    if hasattr(value, "state_dict"):
-        return value.state_dict()
-    if hasattr(value, "bit_generator"):  # NumPy's
-        return value.bit_generator.state
-    get_state = _of_generator(value, "get")
-    return get_state() if get_state else value
-
-
-def _of_generator(value: Any, verb: str) -> Callable[..., Any] | None:
-    """How the state of a `random.Random` or a `torch.Generator` is got or set; None of all else."""
-    for name in (f"{verb}state", f"{verb}_state"):
-        if hasattr(value, "seed") and callable(found := getattr(value, name, None)):
-            return found  # type: ignore[no-any-return]
-    return None
-
-
-def _in_place_of(mine: Any, value: Any) -> Any:
-    """A saved value, with its tensors where those are that stand at the same places now.
-
-    A Counter, a defaultdict and the like, which are saved as plain mappings, become what they were; so do namedtuples.
-    """
-    if isinstance(value, dict) and isinstance(mine, Mapping):
-        found = {name: _in_place_of(mine.get(name), inner) for name, inner in value.items()}
-        if not isinstance(mine, dict) or type(mine) is dict:
-            return found
-        same = copy.copy(mine)
-        same.clear()
-        same.update(found)
-        return same
-    if isinstance(value, list | tuple) and isinstance(mine, list | tuple):
-        now = [*mine, *[None] * len(value)]
-        inner = [_in_place_of(old, one) for old, one in zip(now, value, strict=False)]
-        return mine._make(inner) if hasattr(mine, "_make") else type(value)(inner)
-    if not (hasattr(value, "detach") and hasattr(mine, "detach")):
-        return value
-    if not (mine.requires_grad and mine.is_leaf):
-        return value.to(mine.device)
-    if mine.shape != value.shape:
-        raise ValueError(f"a tensor is {list(value.shape)}, not {list(mine.shape)}")
-    mine.data.copy_(value)
-    return mine
 
 
 def _bytes_of(value: Any) -> int:

@@ -147,8 +147,17 @@ def test_what_study_new_writes_passes_and_trains(study: Study, kind: str) -> Non
     done = study("check", "mine.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "broken" not in done.stdout
+    assert ("a step takes" in done.stdout) == (kind == "class")
+    assert ("a trial takes about" in done.stdout) == (kind == "function")
     assert study("tune", "mine.py", "--in-process", "--seeds", "2").returncode == 0
     again = study("new", "mine", f"--{kind}")
     assert again.returncode == 2
     assert "is there already" in again.stderr
     assert Path(study.folder, "mine.py").read_text().startswith('"""')
+
+
+def test_a_new_study_does_not_take_the_name_of_one_that_is_there(study: Study) -> None:
+    done = study("new", "network_width")
+    assert done.returncode == 2
+    assert "is the name of a study that comes with study" in done.stderr
+    assert not list(study.folder.glob("network_width.py"))

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = [
     {"errors", "terminal", "provenance", "time_limit", "seeds"},
     {"meaning", "process"},
-    {"own_code", "metric", "optimizer_state"},
+    {"own_code", "metric", "state"},
     {"training"},
     {"functions", "commands", "declare"},
     {"store"},

@@ -17,8 +17,8 @@ import study
 from study import Study, StudyError
 from study.declare.data import SharedData, digest
 from study.key import trial_keys
-from study.optimizer_state import fitted
 from study.running.trial_run import TrialRun
+from study.state import fitted
 from study.store.checkpoint_file import decoded_state, encoded_state
 from study.training import Training
 

@@ -49,7 +49,7 @@ def varint(n: int) -> bytes:
 
 
 def test_a_foot_that_lies_of_its_rows_is_refused_before_they_are_read() -> None:
-    n = 3_000_000
+    n = 1_000_000
     buffer = io.BytesIO()
     pq.write_table(pa.table({"step": np.ones(n, np.int64)}), buffer, store_schema=False)
     whole = buffer.getvalue()
@@ -59,7 +59,7 @@ def test_a_foot_that_lies_of_its_rows_is_refused_before_they_are_read() -> None:
     ten = b"\x94" + b"\x80" * (len(right) - 2) + b"\x00"
     lie = whole[:start] + whole[start:].replace(right, ten, 1)
     assert pq.ParquetFile(pa.BufferReader(lie)).metadata.num_rows == 10
-    with pytest.raises(Damaged, match=r"another number of parts|other numbers of rows"):
+    with pytest.raises(Damaged, match="other numbers of rows"):
         decoded_curve(lie, "curve")
 
 
@@ -126,9 +126,7 @@ def unsigned(n: int) -> bytes:
     return said + bytes([n])
 
 
-@pytest.mark.parametrize(
-    ("chunks", "said"), [(1, "a curve's has not|several numbers a row"), (900_000, "its foot is no curve's")]
-)
+@pytest.mark.parametrize(("chunks", "said"), [(1, "no columns"), (900_000, "its foot is no curve's")])
 def test_a_foot_that_would_end_the_process_or_fill_the_memory_is_refused(chunks: int, said: str) -> None:
     with pytest.raises(Damaged, match=said):
         decoded_curve(foot(chunks), "curve")

@@ -15,12 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from storages import RECORD, made_result
+from tensorboardX.proto.event_pb2 import Event
 from upath import UPath
 
 from study import StudyError
 from study.images.metrics import METRICS
 from study.store.files import StorageError
 from study.store.records import Damaged
+from study.store.tensorboard import EventFiles
 from study.store.trial_store import TrialStore
 
 CURVE = {
@@ -218,3 +220,31 @@ def test_whatever_lies_in_a_storage_is_read_or_said_to_be_damaged(tmp_path: Path
         (tmp_path / name).write_bytes(content)
         with pytest.raises(Damaged, match=os.path.basename(name)):  # noqa: PTH119
             read()
+
+
+def scalars(content: bytes) -> list[tuple[str, int]]:
+    """The names and steps of what TensorBoard's event file holds."""
+    found = []
+    while content:
+        size = int.from_bytes(content[:8], "little")
+        event = Event.FromString(content[12 : 12 + size])
+        found += [(value.tag, event.step) for value in event.summary.value if value.HasField("simple_value")]
+        content = content[16 + size :]
+    return found
+
+
+def test_of_a_long_curve_tensorboard_gets_some_of_its_points(tmp_path: Path) -> None:
+    store, n = TrialStore(tmp_path), 25_000
+    known = np.ones(n, bool)
+    rare = np.arange(n) % 5000 == 4999
+    losses = np.linspace(2, 1, n)
+    curve = {"step": np.arange(1, n + 1), "train_loss": (losses, known), "test_loss": (losses, rare)}
+    store.commit("k", curve, made_result(steps=n))
+    record = {"name": "long", "arms": [{"label": "a", "candidates": [{"overrides": {}, "keys": ["k"]}]}]}
+    EventFiles(store, [record]).write("k")
+    (path,) = tmp_path.glob("tensorboard/long/a/seed-0/events.out.tfevents.*")
+    found = scalars(path.read_bytes())
+    trained = [step for name, step in found if name == "train_loss"]
+    assert len(trained) == 10_000
+    assert (trained[0], trained[-1]) == (1, n)
+    assert [step for name, step in found if name == "test_loss"] == [5000, 10_000, 15_000, 20_000, 25_000]

@@ -58,9 +58,8 @@ def run(
                 progress.report(trial, attempt.failed(error))
                 if isinstance(error, SystemExit):  # it would end this process, as if all were well perhaps
                     raise RuntimeError(f"{trial.name}: the training called exit({error.code})") from error
-                if isinstance(
-                    error, StudyError
-                ):  # it would be taken for a wrong request, before anything began
+                # It would be taken for a wrong request, before anything began.
+                if isinstance(error, StudyError):
                     raise RuntimeError(f"{trial.name}: {error}") from error
                 raise
             finally:

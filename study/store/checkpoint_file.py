@@ -226,11 +226,10 @@ def _value(part: Any, blocks: _Blocks, depth: int) -> Any:
         return _of_block(kind, part, block)
     inner: Any = part[kind] if kind else None
     match kind:
+        # A text in a list's place would become as many objects as it has letters.
         case "dict" if isinstance(inner, list):
             return {_key(key): _value(one, blocks, depth + 1) for key, one in inner}
-        case "list" | "tuple" if isinstance(
-            inner, list
-        ):  # a text would become as many objects as it has letters
+        case "list" | "tuple" if isinstance(inner, list):
             found = [_value(one, blocks, depth + 1) for one in inner]
             return tuple(found) if kind == "tuple" else found
         case "float":
@@ -247,7 +246,8 @@ def _value(part: Any, blocks: _Blocks, depth: int) -> Any:
 def _key(key: Any) -> str | int:
     if type(key) not in (str, int):
         raise ValueError("a key is neither a text nor a whole number")
-    return key  # type: ignore[no-any-return]
+    found: str | int = key
+    return found
 
 
 def _of_block(kind: str, part: dict[str, Any], block: memoryview) -> Any:

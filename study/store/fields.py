@@ -20,7 +20,7 @@ MOST_NUMBERS = 200
 class Record(BaseModel):
     """Read as it is: a number is not made of a text."""
 
-    # Built when one is read: importing them would take longer than `study status` does besides.
+    # Built when the first is read: a command reads few of the kinds that there are.
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False, defer_build=True)
 
 

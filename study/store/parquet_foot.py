@@ -85,7 +85,9 @@ def _checked(foot: dict[int, Any], end: int) -> Foot:
     groups, rows = foot[GROUPS], foot[ROWS]
     if root[CHILDREN] != len(schema) or any(CHILDREN in one or one[KIND] not in NUMBERS for one in schema):
         raise ValueError("a column is not of numbers")
-    if not schema or any(one.get(REPETITION) == REPEATED for one in schema):
+    if not schema:
+        raise ValueError("it has no columns")
+    if any(one.get(REPETITION) == REPEATED for one in schema):
         raise ValueError("a column has several numbers a row")
     names = {one[NAME] for one in schema}
     if len(names) < len(schema):

@@ -19,7 +19,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class States:
     stopped: set[str]
     interrupted: set[str]
     littered: set[str]
-    failed: set[str] = field(default_factory=set)
+    failed: set[str]
 
     def __contains__(self, key: str) -> bool:
         """Whether anything of this trial is stored."""
