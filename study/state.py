@@ -11,6 +11,11 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from study.generator_state import with_places
+
+# An optimizer's settings that say how often something is done, or how much is kept.
+COUNTS = frozenset({"max_iter", "max_eval", "history_size", "ns_steps"})
+
 
 def saved(value: Any) -> Any:
     """What is saved of an attribute: what it says itself, as networks and generators do, or the value."""
@@ -31,9 +36,9 @@ def resumed(mine: Any, value: Any) -> Any:
         is_optimizer = hasattr(mine, "param_groups")
         mine.load_state_dict(fitted(mine, value) if is_optimizer else value)
     elif hasattr(mine, "bit_generator"):
-        mine.bit_generator.state = value
+        mine.bit_generator.state = with_places(value)
     elif set_state := _of_generator(mine, "set"):
-        set_state(value)
+        set_state(with_places(value))
     else:
         return _in_place_of(mine, value)
     return mine
@@ -86,7 +91,7 @@ def fitted(optimizer: Any, state: Mapping[str, Any]) -> dict[str, Any]:
         numbers = itertools.chain.from_iterable(group["params"] for group in saved)
         weights = itertools.chain.from_iterable(group["params"] for group in now)
         shapes = {number: weight.shape for number, weight in zip(numbers, weights, strict=True)}
-        if any(group.get("fused") for group in now):
+        if any(group.get("fused") for group in groups):
             for number, kept in state["state"].items():
                 for name, value in kept.items():
                     if getattr(value, "shape", None) not in (
@@ -94,20 +99,28 @@ def fitted(optimizer: Any, state: Mapping[str, Any]) -> dict[str, Any]:
                         () if name == "step" else shapes[number],
                     ):
                         raise ValueError(f"an optimizer's {name} is not as large as its weights")
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, OverflowError) as error:
         raise ValueError(f"it is no state of this optimizer: {error!r}") from None
     return {**state, "param_groups": groups}
 
 
 def _group(saved: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    numbers = {name: value for name, value in saved.items() if _is_number(value)}
-    return {**now, **numbers, "params": list(saved["params"])}
+    taken = {name: _setting(now[name], value) for name, value in saved.items() if name in now.keys() - COUNTS}
+    return {**now, **taken, "params": list(saved["params"])}
+
+
+def _setting(now: Any, saved: Any) -> Any:
+    """The saved setting where both are numbers, else the present one: flags, and what is None, stay as they are.
+
+    A number becomes a float, as which it does the same: of whole ones Python would compute powers of any length. A
+    learning rate may be a tensor of one number; betas are a tuple of some.
+    """
+    if isinstance(now, tuple) and isinstance(saved, tuple):
+        return tuple(_setting(*both) for both in zip(now, saved, strict=True))
+    if hasattr(now, "detach") and hasattr(saved, "detach"):
+        return saved if saved.shape == now.shape and saved.dtype == now.dtype else now
+    return float(saved) if _is_number(now) and _is_number(saved) and saved != now else now
 
 
 def _is_number(value: Any) -> bool:
-    """Also a tensor of one, as a learning rate may be, and a tuple of some, as betas are."""
-    if isinstance(value, tuple):
-        return all(map(_is_number, value))
-    if hasattr(value, "detach"):
-        return bool(value.numel() == 1)
     return isinstance(value, int | float) and not isinstance(value, bool)

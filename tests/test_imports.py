@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = [
     {"errors", "terminal", "provenance", "time_limit", "seeds"},
     {"meaning", "process"},
+    {"generator_state"},
     {"own_code", "metric", "state"},
     {"training"},
     {"functions", "commands", "declare"},

@@ -18,7 +18,6 @@ from study import Study, StudyError
 from study.declare.data import SharedData, digest
 from study.key import trial_keys
 from study.running.trial_run import TrialRun
-from study.state import fitted
 from study.store.checkpoint_file import decoded_state, encoded_state
 from study.training import Training
 
@@ -149,35 +148,6 @@ def test_a_history_that_none_can_be_is_refused(changes: dict[str, Any], said: st
     run.training.steps = None
     with pytest.raises(ValueError, match=said):
         run.resume(with_history(run, **changes))
-
-
-def optimizer_of(**settings: Any) -> torch.optim.Optimizer:
-    """AdamW of six weights after a step."""
-    weights = torch.nn.Parameter(torch.ones(2, 3))
-    optimizer = torch.optim.AdamW([weights], 0.1, **settings)
-    weights.sum().backward()
-    optimizer.step()
-    return optimizer
-
-
-def test_an_optimizer_goes_on_with_its_own_settings_and_the_saved_numbers() -> None:
-    saved = optimizer_of().state_dict()
-    (group,) = saved["param_groups"]
-    group |= {"lr": 0.05, "fused": True, "capturable": True, "amsgrad": "yes", "betas": (0.5, 0.6)}
-    optimizer = optimizer_of()
-    optimizer.load_state_dict(fitted(optimizer, saved))
-    (group,) = optimizer.param_groups
-    assert (group["lr"], group["betas"]) == (0.05, (0.5, 0.6))
-    assert (group["fused"], group["capturable"], group["amsgrad"]) == (None, False, False)
-
-
-def test_a_fused_optimizer_s_state_is_as_large_as_its_weights() -> None:
-    optimizer = optimizer_of(fused=True)
-    saved = optimizer.state_dict()
-    assert fitted(optimizer, saved).keys() == saved.keys()
-    saved["state"][0]["exp_avg"] = torch.zeros(1)
-    with pytest.raises(ValueError, match="exp_avg is not as large as its weights"):
-        fitted(optimizer, saved)
 
 
 def test_a_trial_of_more_steps_than_a_curve_may_have_does_not_begin() -> None:

@@ -39,6 +39,13 @@ def test_a_curve_that_repeats_itself_is_read(n: int) -> None:
     assert len(decoded_curve(encoded_curve(columns), "curve")) == n
 
 
+def test_a_curve_has_no_more_columns_than_a_training_has_metrics() -> None:
+    columns = {"step": np.arange(9), **{f"m{i}": np.zeros(9) for i in range(30)}}
+    assert len(decoded_curve(encoded_curve(columns), "curve")) == 9
+    with pytest.raises(Damaged, match="has 32 columns, and a curve 31 at most"):
+        decoded_curve(encoded_curve({**columns, "m30": np.zeros(9)}), "curve")
+
+
 def varint(n: int) -> bytes:
     """A whole number as Parquet's head and foot have it: zigzag, seven bits a byte."""
     n, said = 2 * n, b""

@@ -65,7 +65,7 @@ def connect(address: str, insecure: bool = True, trust_address: bool = False) ->
             "Start the cluster with RAY_AUTH_MODE=token (docs/cluster.md), or add --insecure.",
         )
     try:
-        theirs = answer.json()["ray_version"]
+        theirs = str(answer.json()["ray_version"])[:40]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise StudyError(
             f"What answers at {url} is not Ray's job server (HTTP {answer.status_code})."

@@ -10,13 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from study.metric import MOST_SERIES
 from study.store.files import reason
 from study.store.parquet_foot import Foot, foot_of
 from study.store.records import Damaged
 
 STEP = "step"
-# Its eight bytes a row are stored as they are, and there are at most 31 columns besides (study.training): a curve
-# has less than four values a byte, however many of them are null.
+# Its eight bytes a row are stored as they are, and there are at most MOST_SERIES columns besides: a curve has less
+# than four values a byte, however many of them are null.
 VALUES_A_BYTE = 4
 # Ten million steps of four columns, and then some; each value has eight bytes at most.
 MOST_VALUES = 50_000_000
@@ -87,6 +88,8 @@ def _check_size(foot: Foot, size: int) -> None:
     """
     if foot.values > min(MOST_VALUES, VALUES_A_BYTE * size) or (foot.has_steps and 8 * foot.rows > size):
         raise ValueError(f"{foot.rows:,} rows of {foot.columns} columns in {size:,} bytes are no curve")
+    if foot.columns > MOST_SERIES + 1:
+        raise ValueError(f"has {foot.columns} columns, and a curve {MOST_SERIES + 1} at most")
     if not foot.codecs <= CODECS:
         raise ValueError("is compressed by what no curve is")
 
