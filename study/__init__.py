@@ -13,7 +13,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     meaning                  what Python source means, without comments and formatting
     own_code                 a user's own code: found, hashed, sent to workers
 
-    generator_state          at which of its words a generator may stand
+    generator_state          states that no generator should go on from
     state                    what is saved of attributes, and gone on from
     metric                   what a training measures: Metric, higher, lower
     training                 the contract: Training, Config, Cost

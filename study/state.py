@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
+from numbers import Integral, Real
 from typing import Any
 
-from study.generator_state import with_places
+from study.generator_state import checked
 
-# An optimizer's settings that say how often something is done, or how much is kept.
+# An optimizer's settings that say how often something is done, or how much is kept; and those that say which
+# implementation steps, which torch reads wherever they stand.
 COUNTS = frozenset({"max_iter", "max_eval", "history_size", "ns_steps"})
+FLAGS = frozenset({"fused", "foreach", "capturable", "differentiable", "maximize"})
 
 
 def saved(value: Any) -> Any:
@@ -36,9 +39,9 @@ def resumed(mine: Any, value: Any) -> Any:
         is_optimizer = hasattr(mine, "param_groups")
         mine.load_state_dict(fitted(mine, value) if is_optimizer else value)
     elif hasattr(mine, "bit_generator"):
-        mine.bit_generator.state = with_places(value)
+        mine.bit_generator.state = checked(value)
     elif set_state := _of_generator(mine, "set"):
-        set_state(with_places(value))
+        set_state(checked(value))
     else:
         return _in_place_of(mine, value)
     return mine
@@ -81,13 +84,15 @@ def _in_place_of(mine: Any, value: Any) -> Any:
 
 
 def fitted(optimizer: Any, state: Mapping[str, Any]) -> dict[str, Any]:
-    """The state with the optimizer's own settings, of which only numbers are taken from it, such as a learning rate.
+    """The state, if its settings are the optimizer's own but for numbers, such as a learning rate, which are taken.
 
-    Raises ValueError where it has other groups of weights, or a fused optimizer's tensors are not as their weights are.
+    Raises ValueError where another setting differs, or groups of weights do, or a fused optimizer's tensors are not as
+    its weights are.
     """
     try:
         saved, now = state["param_groups"], optimizer.param_groups
-        groups = [_group(old, group) for old, group in zip(saved, now, strict=True)]
+        own = getattr(optimizer, "defaults", {}).keys() | FLAGS
+        groups = [_group(old, group, own) for old, group in zip(saved, now, strict=True)]
         numbers = itertools.chain.from_iterable(group["params"] for group in saved)
         weights = itertools.chain.from_iterable(group["params"] for group in now)
         shapes = {number: weight.shape for number, weight in zip(numbers, weights, strict=True)}
@@ -104,23 +109,44 @@ def fitted(optimizer: Any, state: Mapping[str, Any]) -> dict[str, Any]:
     return {**state, "param_groups": groups}
 
 
-def _group(saved: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    taken = {name: _setting(now[name], value) for name, value in saved.items() if name in now.keys() - COUNTS}
+def _group(saved: Mapping[str, Any], now: Mapping[str, Any], own: Set[str]) -> dict[str, Any]:
+    """`own` are the names that torch knows; what else stands in a group is the training's, and taken as it is."""
+    taken = dict(saved)
+    for name in own & saved.keys():
+        try:
+            taken[name] = _setting(now.get(name), saved[name], fixed=name in COUNTS)
+        except ValueError:
+            raise ValueError(
+                f"an optimizer's {name} is {now.get(name)!r}, and {saved[name]!r:.40} in the state"
+            ) from None
     return {**now, **taken, "params": list(saved["params"])}
 
 
-def _setting(now: Any, saved: Any) -> Any:
-    """The saved setting where both are numbers, else the present one: flags, and what is None, stay as they are.
+def _setting(now: Any, saved: Any, fixed: bool = False) -> Any:
+    """The saved setting, where both are numbers or they are the same. Raises ValueError where they are not.
 
-    A number becomes a float, as which it does the same: of whole ones Python would compute powers of any length. A
-    learning rate may be a tensor of one number; betas are a tuple of some.
+    A whole number becomes a float, as which it does the same: Python would compute its powers to the last digit. Either
+    may be a tensor of one number, as a learning rate may; betas are a tuple of some.
     """
-    if isinstance(now, tuple) and isinstance(saved, tuple):
-        return tuple(_setting(*both) for both in zip(now, saved, strict=True))
-    if hasattr(now, "detach") and hasattr(saved, "detach"):
-        return saved if saved.shape == now.shape and saved.dtype == now.dtype else now
-    return float(saved) if _is_number(now) and _is_number(saved) and saved != now else now
+    if isinstance(now, tuple | list) and isinstance(saved, tuple | list):
+        return type(saved)(_setting(*both) for both in zip(now, saved, strict=True))
+    if _is_number(now) and _is_number(saved) and not fixed:
+        same = type(saved) is type(now) and saved == now
+        return float(saved) if isinstance(saved, Integral) and not same else saved
+    if _is_of_one(now) and _is_of_one(saved) and not fixed:
+        return saved
+    if type(saved) is type(now) and isinstance(now, str | bool | int | None) and saved == now:
+        return now
+    raise ValueError
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Also NumPy's are."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _is_of_one(value: Any) -> bool:
+    """Whether it is a number, or a tensor of one that is no whole number."""
+    if hasattr(value, "detach"):
+        return bool(value.numel() == 1 and value.is_floating_point())
+    return _is_number(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import numpy as np
@@ -22,26 +23,63 @@ def optimizer_of(**settings: Any) -> torch.optim.Optimizer:
     return optimizer
 
 
-@pytest.mark.parametrize("truth", [True, 1, 1.0, (1,), torch.tensor(1.0), "yes"])
-def test_an_optimizer_goes_on_with_its_own_flags_and_the_saved_numbers(truth: Any) -> None:
+FLAGS = ("fused", "foreach", "capturable", "differentiable", "amsgrad", "maximize")
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+@pytest.mark.parametrize("truth", [True, 1, 1.0, (1,), [1], torch.tensor(1.0), np.float32(1), "yes"])
+def test_a_state_with_other_flags_is_none_of_the_optimizer_s(flag: str, truth: Any) -> None:
     state, optimizer = optimizer_of().state_dict(), optimizer_of()
-    (before,) = optimizer.param_groups
-    flags = {name: value for name, value in before.items() if value is None or isinstance(value, bool)}
-    assert {"fused", "foreach", "capturable", "differentiable", "amsgrad", "maximize"} <= flags.keys()
-    (group,) = state["param_groups"]
-    group |= {**dict.fromkeys(flags, truth), "lr": 0.05, "betas": (0.5, 0.6), "weight_decay": 1}
-    optimizer.load_state_dict(fitted(optimizer, state))
-    (group,) = optimizer.param_groups
-    assert (group["lr"], group["betas"], group["weight_decay"]) == (0.05, (0.5, 0.6), 1.0)
-    assert {name: group[name] for name in flags} == flags
+    assert not optimizer.param_groups[0][flag]
+    state["param_groups"][0][flag] = truth
+    with pytest.raises(ValueError, match=f"an optimizer's {flag} is "):
+        fitted(optimizer, state)
 
 
-def test_how_often_an_optimizer_does_something_is_not_taken_from_a_state() -> None:
+def test_an_optimizer_that_lacks_a_flag_does_not_get_it_from_a_state() -> None:
     weights = [torch.nn.Parameter(torch.ones(2))]
     state, optimizer = torch.optim.LBFGS(weights).state_dict(), torch.optim.LBFGS(weights)
-    state["param_groups"][0] |= {"max_iter": 10**15, "history_size": 10**9, "lr": 2}
+    state["param_groups"][0]["fused"] = True
+    with pytest.raises(ValueError, match="fused is None, and True in the state"):
+        fitted(optimizer, state)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("max_iter", 10**15), ("history_size", 10**9), ("max_iter", 20.0)]
+)
+def test_how_often_an_optimizer_does_something_is_not_taken_from_a_state(name: str, count: Any) -> None:
+    weights = [torch.nn.Parameter(torch.ones(2))]
+    state, optimizer = torch.optim.LBFGS(weights).state_dict(), torch.optim.LBFGS(weights)
+    assert fitted(optimizer, state)["param_groups"][0][name] == optimizer.param_groups[0][name]
+    state["param_groups"][0][name] = count
+    with pytest.raises(ValueError, match=name):
+        fitted(optimizer, state)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"lr": 0.05, "betas": (0.5, 0.6), "weight_decay": 0.2},
+        {"betas": [0.5, 0.6]},
+        {"lr": torch.tensor(0.05)},
+        {"lr": np.float32(0.05)},
+        # What the training itself puts into a group, perhaps in its first step.
+        {"steps": 3, "name": "decoder", "kept": None, "initial_lr": 0.1},
+    ],
+)
+def test_numbers_and_what_the_training_put_there_are_taken_as_they_are(changed: dict[str, Any]) -> None:
+    state, optimizer = optimizer_of().state_dict(), optimizer_of()
+    state["param_groups"][0] |= changed
     (group,) = fitted(optimizer, state)["param_groups"]
-    assert (group["max_iter"], group["history_size"], group["lr"]) == (20, 100, 2.0)
+    assert {name: group[name] for name in changed} == changed
+    assert [type(group[name]) for name in changed] == [type(value) for value in changed.values()]
+
+
+def test_a_learning_rate_that_became_a_number_of_a_tensor_is_taken() -> None:
+    weights = [torch.nn.Parameter(torch.ones(2))]
+    made = [torch.optim.AdamW(weights, torch.tensor(0.1)) for _ in range(2)]
+    made[0].param_groups[0]["lr"] = 0.05
+    assert fitted(made[1], made[0].state_dict())["param_groups"][0]["lr"] == 0.05
 
 
 def test_no_whole_number_is_an_optimizer_s_setting_where_python_would_compute_with_all_its_digits() -> None:
@@ -65,6 +103,7 @@ def test_a_generator_stands_at_none_but_its_own_words(place: Any) -> None:
         (np.random.Generator(MERSENNE), twister),
         (np.random.Generator(PHILOX), philox),
         (old, (*words[:2], place, *words[3:])),
+        (old, [*words[:2], place, *words[3:]]),
     ):
         assert resumed(generator, saved(generator)) is generator
         with pytest.raises(ValueError, match="stands at word"):
@@ -89,3 +128,29 @@ def test_a_fused_optimizer_s_state_is_as_large_as_its_weights() -> None:
     state["state"][0]["exp_avg"] = torch.zeros(1)
     with pytest.raises(ValueError, match="exp_avg is not as large as its weights"):
         fitted(optimizer, state)
+
+
+@pytest.mark.parametrize("words", [[0] * 624, [2**31 - 1] + [0] * 623, [2**32] * 624])
+def test_a_generator_that_would_give_zeros_for_ever_does_not_go_on(words: list[int]) -> None:
+    twister = np.random.MT19937(1).state
+    twister["state"] = {"key": np.array(words, np.uint64), "pos": 624}
+    torchs = torch.Generator().manual_seed(1)
+    state = torchs.get_state()
+    state[24 : 24 + 8 * 624] = torch.tensor(list(np.array(words, np.uint64).tobytes()), dtype=torch.uint8)
+    for generator, zeros in (
+        (np.random.Generator(np.random.MT19937(1)), twister),
+        (np.random.RandomState(1), ("MT19937", np.array(words, np.uint64), 624, 0, 0.0)),
+        (random.Random(1), (3, (*words, 624), None)),
+        (torchs, state),
+    ):
+        with pytest.raises(ValueError, match="all its words are 0"):
+            resumed(generator, zeros)
+
+
+@pytest.mark.parametrize("kind", [np.random.PCG64, np.random.PCG64DXSM])
+def test_a_generator_that_would_stand_still_does_not_go_on(kind: Any) -> None:
+    generator = np.random.Generator(kind(1))
+    assert resumed(generator, saved(generator)) is generator
+    still = saved(generator) | {"state": {"state": 0, "inc": 0}}
+    with pytest.raises(ValueError, match="increment is not odd"):
+        resumed(generator, still)
