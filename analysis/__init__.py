@@ -3,7 +3,8 @@
 results     storage -> DataFrames           trial_table  the trials' results as one table
 series      numbers of one series           statistics   arrays in, numbers out
 comparison  arms in pairs, seed by seed     claims       claims -> verdicts
-judging     one comparison of a verdict     digits       how many digits are shown
+judging     one comparison of a verdict     intervals    intervals over seeds
+looks       how often seeds are looked at   digits       how many digits are shown
 tables      tables as data and as files     shown        tables as people see them
 plotted     what figures show               figures      drawing it
 report      the page, the text, all files

@@ -1,9 +1,8 @@
 """Claims -> verdicts: does the data support what a report says, contradict it, or leave it undecided?
 
-A verdict rests on intervals over seeds. A claim of several comparisons is *reproduced* where each one is, at
-95 %; it is *contradicted* where any one is, at 95 % for all of them together (Bonferroni); else *undecided*.
-A claim about what happens in each run, such as a collapse, is reproduced where it happens with every seed,
-contradicted where it does with none. One seed decides nothing.
+A verdict rests on intervals over seeds that stay right however often one looks (analysis.looks). A claim of several
+comparisons is *reproduced* where each one is, at 95 %; it is *contradicted* where any one is, at 95 % for all of them
+together (Bonferroni); else *undecided*. One seed decides nothing, but that something does not happen in every run.
 """
 
 from __future__ import annotations
@@ -14,14 +13,27 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from analysis import series
 from analysis.digits import unit_of_differences
-from analysis.judging import UNDECIDED, Comparison, Verdict, always, greater, within
-from analysis.results import ENDED, Results, measured
+from analysis.judging import (
+    A_STEP,
+    CONTRADICTED,
+    UNDECIDED,
+    Comparison,
+    Verdict,
+    greater,
+    one_of_ours,
+    share,
+    within,
+)
+from analysis.looks import Looks
+from analysis.results import ENDED, Results, looks_of, measured
 from analysis.series import Series, Values
-from study.declare.claims import Claim
+from analysis.statistics import ROUNDING, minus
+from study.declare.claims import TRENDS, Claim
 from study.metric import Metric
 
 # Kinds that compare the whole curve, not only what it counts as.
@@ -45,14 +57,31 @@ def verdicts(results: Results, study: str) -> list[Verdict]:
         series_of[name] = [of_trials.get(key) for key in trials.key]
     places = dict(trials.groupby("arm", sort=False).indices)
     data = _Data(
-        trials, {str(arm): list(at) for arm, at in places.items()}, metrics, series_of, record["published"]
+        trials,
+        {str(arm): list(at) for arm, at in places.items()},
+        metrics,
+        series_of,
+        record["published"],
+        looks_of(record),
     )
     found = []
     for claim in claims:
         arms = list(claim.arms) or [arm["label"] for arm in record["arms"]]
-        comparisons = tuple(COMPARED[claim.kind](data, claim, arms))
-        found.append(Verdict(study, claim, metrics.get(claim.metric), comparisons))
+        comparisons, beside = list(COMPARED[claim.kind](data, claim, arms)), list[Comparison]()
+        if claim.kind in TRENDS and len(arms) > 2:
+            slope, *steps = comparisons
+            comparisons, beside = (steps, [slope]) if claim.each_step else ([slope], _against(steps))
+        metric = metrics.get(claim.metric)
+        found.append(Verdict(study, claim, metric, tuple(comparisons), tuple(beside)))
     return found
+
+
+def _against(steps: list[Comparison]) -> list[Comparison]:
+    """The steps of a trend, of which those that go the other way say so."""
+    return [
+        dataclasses.replace(step, note="goes the other way") if step.verdict == CONTRADICTED else step
+        for step in steps
+    ]
 
 
 @dataclass(frozen=True)
@@ -68,6 +97,7 @@ class _Data:
     metrics: dict[str, Metric]
     series: dict[str, list[Series | None]]
     published: dict[str, dict[str, float]]
+    looks: Looks
 
     @property
     def diverged(self) -> pd.Series:
@@ -86,7 +116,8 @@ class _Data:
     def values(self, claim: Claim, arms: list[str]) -> pd.Series:
         """What the claim measures of each trial, as it is shown.
 
-        A diverged trial has no value, NaN; but it has a curve up to there, with a start and a roughness.
+        A diverged trial counts as the metric's worst value, NaN where it has none; but it has a curve up to there, with
+        a start and a roughness.
         """
         metric = self.metrics[claim.metric]
         if claim.measure == "roughness":
@@ -101,12 +132,20 @@ class _Data:
             ]
             n = min([claim.steps or 0, *lengths])
             return self._of_each(metric, lambda one: series.start(one, n)) * metric.scale
-        return (measured(self.trials, metric.name) * metric.scale).mask(self.diverged)
+        return self.counted(metric)
+
+    def counted(self, metric: Metric) -> pd.Series:
+        """What the metric counts as in each trial, as it is shown; its worst where the trial diverged."""
+        worst = math.nan if metric.worst is None else metric.worst
+        return measured(self.trials, metric.name).mask(self.diverged, worst) * metric.scale
 
     def fair(self, found: Comparison, *arms: str) -> Comparison:
         """Undecided where a trial of the arms diverged: the seeds that did not are no fair sample."""
-        diverged = set(self.trials.arm[self.diverged])
-        return dataclasses.replace(found, verdict=UNDECIDED) if diverged & set(arms) else found
+        if not set(self.trials.arm[self.diverged]) & set(arms):
+            return found
+        return dataclasses.replace(
+            found, verdict=UNDECIDED, note="a diverged trial has no value here", seeds_to_decide=None
+        )
 
     def of_arm(self, arm: str, values: pd.Series) -> pd.Series:
         """The arm's values by seed."""
@@ -118,23 +157,35 @@ def _ordered(
     data: _Data, claim: Claim, arms: list[str], pairs: list[tuple[str, str]]
 ) -> Iterator[Comparison]:
     """Is `larger - smaller` above the margin, by seeds, for each pair (larger, smaller)?"""
-    metric, values, diverged = data.metrics[claim.metric], data.values(claim, arms), data.diverged
-    if claim.measure == "value" and metric.worst is not None:
-        values = values.mask(diverged, metric.scale * metric.worst)
+    metric, values = data.metrics[claim.metric], data.values(claim, arms)
     for larger, smaller in pairs:
-        differences = data.of_arm(larger, values) - data.of_arm(smaller, values)
-        unit = unit_of_differences(metric)
-        found = greater(f"{larger} − {smaller}", differences, claim.margin or 0.0, len(pairs), unit)
-        without_value = claim.measure == "value" and metric.worst is None
-        yield data.fair(found, larger, smaller) if without_value else found
+        differences = minus(data.of_arm(larger, values), data.of_arm(smaller, values))
+        what, unit = f"{larger} − {smaller}", unit_of_differences(metric)
+        found = greater(what, differences, claim.margin or 0.0, len(pairs), unit, data.looks)
+        yield _fair(data, claim, found, larger, smaller)
 
 
-def _increasing(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
-    return _ordered(data, claim, arms, [(b, a) for a, b in itertools.pairwise(arms)])
+def _fair(data: _Data, claim: Claim, found: Comparison, *arms: str) -> Comparison:
+    without_value = claim.measure == "value" and data.metrics[claim.metric].worst is None
+    return data.fair(found, *arms) if without_value else found
 
 
-def _decreasing(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
-    return _ordered(data, claim, arms, list(itertools.pairwise(arms)))
+def _trend(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
+    """The slope over the places of the arms, where there are more than two; then each step."""
+    rises = claim.kind == "increasing"
+    steps = list(itertools.pairwise(arms))
+    if len(arms) > 2:
+        metric, values = data.metrics[claim.metric], data.values(claim, arms)
+        # Least squares over the places 0, 1, ..., so that a slope is a contrast of each seed's values.
+        weights = np.arange(len(arms)) - (len(arms) - 1) / 2
+        weights *= (1 if rises else -1) / (weights**2).sum()
+        by_seed = pd.concat([data.of_arm(arm, values) for arm in arms], axis=1, join="inner")
+        slopes = (by_seed * weights).sum(axis=1, skipna=False)
+        slopes = slopes.mask(slopes.abs() <= ROUNDING * by_seed.abs().max(axis=1), 0.0)
+        unit = unit_of_differences(metric) + A_STEP
+        found = greater("rises" if rises else "falls", slopes, 0.0, 1, unit, data.looks)
+        yield _fair(data, claim, found, *arms)
+    yield from _ordered(data, claim, arms, [(b, a) if rises else (a, b) for a, b in steps])
 
 
 def _first_above(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
@@ -149,20 +200,20 @@ def _equivalent(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparis
     values, pairs = data.values(claim, arms), list(itertools.combinations(arms, 2))
     unit = unit_of_differences(data.metrics[claim.metric])
     for a, b in pairs:
-        differences = data.of_arm(b, values) - data.of_arm(a, values)
-        found = within(f"{b} − {a}", differences, claim.margin or 0.0, len(pairs), unit)
-        yield data.fair(found, a, b) if claim.measure == "value" else found
+        differences = minus(data.of_arm(b, values), data.of_arm(a, values))
+        found = within(f"{b} − {a}", differences, claim.margin or 0.0, len(pairs), unit, data.looks)
+        yield _fair(data, claim, found, a, b)
 
 
 def _about_published(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
     pairs = [(arm, data.metrics[name]) for arm in arms for name in data.published.get(arm, {})]
     first = next(iter(data.metrics))
     for arm, metric in pairs:
-        values = measured(data.trials, metric.name) * metric.scale
-        differences = data.of_arm(arm, values) - data.published[arm][metric.name]
+        ours, published = data.of_arm(arm, data.counted(metric)), data.published[arm][metric.name]
         named = "" if metric.name == first else f" ({metric.name.replace('_', ' ')})"
-        what, unit = f"{arm} − published{named}", unit_of_differences(metric)
-        yield data.fair(within(what, differences, claim.margin or 0.0, len(pairs), unit), arm)
+        what, unit = f"another run of {arm} − published{named}", unit_of_differences(metric)
+        found = one_of_ours(what, ours, published, claim.margin or 0.0, len(pairs), unit, data.looks)
+        yield data.fair(found, arm) if metric.worst is None else found
 
 
 def _levels_off(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
@@ -170,7 +221,7 @@ def _levels_off(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparis
     change = data.of_series(metric, series.change_at_the_end) * metric.scale
     for arm in arms:
         what, unit = f"{arm}: last 10 % − the 10 % before", unit_of_differences(metric)
-        found = within(what, data.of_arm(arm, change), claim.margin or 0.0, len(arms), unit)
+        found = within(what, data.of_arm(arm, change), claim.margin or 0.0, len(arms), unit, data.looks)
         # Before it diverges, a trial may well be level.
         yield data.fair(found, arm)
 
@@ -180,7 +231,8 @@ def _happens(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]
     # With a trial that diverged, nothing else happened.
     happened = measured(data.trials, metric.name).mask(data.diverged, 0.0)
     for arm in arms:
-        yield always(f"{arm}, {metric.label or metric.name.replace('_', ' ')}", data.of_arm(arm, happened))
+        what = f"{arm}, {metric.label or metric.name.replace('_', ' ')}"
+        yield share(what, data.of_arm(arm, happened), claim.runs == "every", data.looks)
 
 
 def _drops(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
@@ -189,13 +241,13 @@ def _drops(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
     dropped = data.of_series(metric, lambda values: series.rises_then_drops(values, level, margin))
     dropped = dropped.mask(data.diverged, 0.0)
     for arm in arms:
-        to = f"{claim.level:g} {metric.unit}".rstrip()
-        yield always(f"{arm} rises, then drops to {to}", data.of_arm(arm, dropped))
+        what = f"{arm} rises, then drops to {f'{claim.level:g} {metric.unit}'.rstrip()}"
+        yield share(what, data.of_arm(arm, dropped), claim.runs == "every", data.looks)
 
 
 COMPARED: dict[str, Callable[[_Data, Claim, list[str]], Iterator[Comparison]]] = {
-    "increasing": _increasing,
-    "decreasing": _decreasing,
+    "increasing": _trend,
+    "decreasing": _trend,
     "above": _first_above,
     "below": _first_below,
     "equivalent": _equivalent,

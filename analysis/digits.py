@@ -54,6 +54,11 @@ class Digits:
         text = self.text(mean, sign)
         return text if math.isnan(mean) or math.isnan(half_width) else f"{text} ± {self.text(half_width)}"
 
+    def with_ends(self, middle: float, low: float, high: float) -> str:
+        """`+0.43 [0.12, 0.74]`; the middle alone where the interval has no ends, nothing where there is no middle."""
+        ends = "" if math.isnan(low) else f" [{self.text(low)}, {self.text(high)}]"
+        return "" if math.isnan(middle) else self.text(middle, sign=True) + ends
+
     def with_intervals(
         self, means: Iterable[float], half_widths: Iterable[float], sign: bool = False
     ) -> list[str]:

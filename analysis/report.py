@@ -103,9 +103,7 @@ def _section(results: Results, record: dict[str, Any], files: Files) -> Section:
     table = tables.arm_table(results, name)
     differences = comparison.from_reference(results, name)
     pending = int(table.pending.sum())
-    full = table.merge(differences.drop(columns="half_width"), on="arm").assign(
-        difference_half_width=differences.half_width
-    )
+    full = table.merge(differences, on="arm")
     verdicts = claims.verdicts(results, name)
     command = shlex.join(
         ["study", "tune", record["source"], "--seeds", str(record["seeds"])]

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analysis.looks import Looks
 from analysis.series import by_trial
 from analysis.trial_table import FIXED, MOST_METRICS, row_of, table_of
 from study.metric import Metric
@@ -32,6 +33,12 @@ MOST_CELLS = 50_000_000
 def metrics_of(record: dict[str, Any]) -> list[Metric]:
     """What a study's training measures, from the study's record; the first is the one of tables."""
     return [Metric.model_validate(metric) for metric in record["metrics"]]
+
+
+def looks_of(record: dict[str, Any]) -> Looks:
+    """How often a study has been looked at: once, where it was run with no other number of seeds than it planned."""
+    planned = record.get("planned_seeds")
+    return Looks(planned if planned and record.get("looked_at") == [planned] else None)
 
 
 def measured(trials: pd.DataFrame, metric: str) -> pd.Series:

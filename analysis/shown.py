@@ -91,13 +91,24 @@ def _other_metrics(table: pd.DataFrame, record: Record) -> Columns:
 
 
 def _differences(differences: pd.DataFrame, metric: Metric, reference: str) -> Columns:
-    digits = digits_of(metric.unit, differences.difference, differences.half_width)
-    yield (
-        f"difference from {reference}",
-        digits.with_intervals(differences.difference, differences.half_width, sign=True),
-    )
+    yield f"difference from {reference}", difference_texts(differences, metric.unit)
     yield "p (Holm)", p_values(differences.p_holm)
-    yield "seeds to decide", Digits(0).texts(differences.seeds_to_decide)
+    needed = zip(differences.seeds_from, differences.seeds_to, strict=True)
+    yield "seeds to decide", [_from_to(*both) for both in needed]
+
+
+def difference_texts(differences: pd.DataFrame, unit: str) -> list[str]:
+    """The differences with their intervals, from the columns that `comparison` gives; in points where the unit is %."""
+    low, high = differences.difference_low, differences.difference_high
+    digits = digits_of(unit, differences.difference, (high - low) / 2)
+    return [digits.with_ends(*one) for one in zip(differences.difference, low, high, strict=True)]
+
+
+def _from_to(fewest: float, most: float) -> str:
+    """`8 to 25`, empty where there is no telling."""
+    if math.isnan(fewest):
+        return ""
+    return f"{fewest:.0f} to {'more than 1,000' if math.isinf(most) else f'{most:,.0f}'}"
 
 
 def _published(table: pd.DataFrame, record: Record, with_differences: bool = False) -> Columns:

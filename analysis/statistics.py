@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
-MAX_SEEDS = 1000
 # Of numbers near the end of what a float holds, sums and squares are infinite, and what comes of them is NaN.
 _quiet = np.errstate(over="ignore", invalid="ignore")
 # Numbers that differ by a smaller share of them differ by rounding alone.
@@ -53,7 +53,7 @@ class Mean:
 @_quiet
 def mean_of(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Mean:
     """Mean and t interval of values [n]; NaN are left out (diverged or missing trials)."""
-    array = _known(values)
+    array = known(values)
     n = len(array)
     if n == 0:
         return Mean(0, math.nan, math.nan, math.nan)
@@ -86,34 +86,22 @@ def paired(a: npt.ArrayLike, b: npt.ArrayLike, confidence: float = CONFIDENCE) -
 def p_value(differences: npt.ArrayLike) -> float:
     """Two-sided p of the t test that the mean of paired differences [n] is 0.
 
-    NaN where n < 2, and where all seeds agree exactly on a difference, which gives no spread to divide by.
+    NaN where n < 2; 1 where all seeds agree on a difference, which gives no spread to divide by.
     """
-    array = _known(differences)
+    array = known(differences)
     if len(array) < 2:
         return math.nan
-    if _agree(array):
-        return 1.0 if array[0] == 0 else math.nan
+    if agree(array):
+        return 1.0
     from scipy.stats import ttest_1samp
 
     return float(ttest_1samp(array, 0.0).pvalue)
 
 
-@_quiet
-def equivalence_p(differences: npt.ArrayLike, margin: float) -> float:
-    """p of two one-sided t tests (Schuirmann 1987) that the mean difference lies beyond +-margin.
-
-    Small means equivalent: where p < 0.05 the 90 % interval lies within the margin. NaN where n < 2.
-    """
-    array = _known(differences)
-    if len(array) < 2:
-        return math.nan
-    if _agree(array):
-        return float(abs(array[0]) >= margin)
-    from scipy.stats import ttest_1samp
-
-    above_low = ttest_1samp(array, -margin, alternative="greater").pvalue
-    below_high = ttest_1samp(array, margin, alternative="less").pvalue
-    return float(max(above_low, below_high))
+def minus(a: pd.Series, b: pd.Series) -> pd.Series:
+    """a - b by seed; 0 where they differ by rounding alone, so that a tie is one."""
+    differences = a - b
+    return differences.mask(differences.abs() <= ROUNDING * np.maximum(a.abs(), b.abs()), 0.0)
 
 
 def holm(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -121,10 +109,10 @@ def holm(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     from statsmodels.stats.multitest import multipletests
 
     raw = np.asarray(p_values, float)
-    known = ~np.isnan(raw)
+    given = ~np.isnan(raw)
     corrected = np.full(len(raw), np.nan)
-    if known.any():
-        corrected[known] = multipletests(raw[known], method="holm")[1]
+    if given.any():
+        corrected[given] = multipletests(raw[given], method="holm")[1]
     return corrected
 
 
@@ -133,30 +121,13 @@ def binomial_error(share: float, cases: int) -> float:
     return math.sqrt(share * (1 - share) / cases)
 
 
-def seeds_to_decide(difference: Mean, comparisons: int = 1, power: float = 0.8) -> int | None:
-    """How many seeds would find this difference, were it real with this spread, with the given power.
-
-    `comparisons` is how many are made together, by which the level of 5 % is divided.
-
-    None where there is no telling (n < 2, no difference, no spread) or more than MAX_SEEDS would be needed. The
-    observed difference and spread of few seeds are themselves uncertain: about so many.
-    """
-    if difference.n < 2 or difference.mean == 0 or difference.exact:
-        return None
-    from statsmodels.stats.power import TTestPower
-
-    test, effect = TTestPower(), abs(difference.mean) / difference.sd
-    for n in range(2, MAX_SEEDS + 1):
-        if test.power(effect, nobs=n, alpha=(1 - CONFIDENCE) / comparisons) >= power:
-            return n
-    return None
-
-
-def _known(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def known(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """The values that are not NaN."""
     array: npt.NDArray[np.float64] = np.asarray(values, float)
-    known: npt.NDArray[np.float64] = array[~np.isnan(array)]
-    return known
+    numbers: npt.NDArray[np.float64] = array[~np.isnan(array)]
+    return numbers
 
 
-def _agree(array: npt.NDArray[np.float64]) -> bool:
+def agree(array: npt.NDArray[np.float64]) -> bool:
+    """Whether the values [n] are all the same, but for rounding."""
     return bool(np.ptp(array) <= ROUNDING * np.abs(array).max())

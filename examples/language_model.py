@@ -73,6 +73,7 @@ STUDY = study.Study(
     title="Schedule and Dropout",
     training=LanguageModel,
     arms={"constant": {}, "cosine": {"cosine": True}, "both": {"cosine": True, "dropout": 0.1}},
+    seeds=5,
     claims=[
         study.below("val_loss", "A learning rate that falls gives the lower loss.", "cosine", "constant"),
         study.below("val_loss", "Dropout lowers it further.", "both", "cosine"),

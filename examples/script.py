@@ -18,6 +18,7 @@ STUDY = study.Study(
     title="Hidden Units",
     training=digits,
     scientific={"hidden": tune.grid_search([4, 16, 64])},
+    seeds=5,
     claims=[
         study.increasing("accuracy", "More hidden units give a higher accuracy."),
         study.decreasing("loss", "More hidden units give a lower loss."),

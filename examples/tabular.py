@@ -41,6 +41,7 @@ STUDY = study.Study(
     title="Trees or a Line",
     training=tabular,
     scientific={"model": tune.grid_search(["ridge", "forest", "boosting"])},
+    seeds=5,
     claims=[
         study.below("rmse", "Boosting has the lower error.", "boosting", "ridge"),
         study.equivalent("r2", "A forest explains as much as a line does.", "forest", "ridge", margin=0.1),

@@ -28,8 +28,6 @@ from study.terminal import styled
 if TYPE_CHECKING:
     import pandas as pd
 
-DEFAULT_SEEDS = 3
-
 
 @dataclass(frozen=True)
 class Artifacts:
@@ -173,7 +171,7 @@ def slug(title: str) -> str:
 
 def run(
     *studies: Study | str | Path,
-    seeds: int = DEFAULT_SEEDS,
+    seeds: int | None = None,
     storage: str | Path | None = None,
     data_dir: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -184,6 +182,7 @@ def run(
     """Run studies and return their results: one row per study, arm and seed.
 
     studies: each a Study, a file or a name.
+    seeds: the seeds 0 to N - 1; by default as many as a study plans, or 3.
     overrides: hyperparameters that hold for all arms, such as {"lr": 0.05}.
     options: as in `study.running.options.Options`: max_concurrent=2, in_process=True, ...
 

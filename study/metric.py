@@ -12,7 +12,8 @@ from study.errors import StudyError, mistakes_in
 RESERVED = frozenset(
     {"step", "steps", "key", "status", "study", "arm", "tuned", "candidate", "seed", "n", "diverged", "stopped",
      "pending", "training", "data", "facts", "published", "published_minus_ours", "figure", "pairs",
-     "difference", "half_width", "p", "p_holm", "seeds_to_decide", "case_error", "training_seconds", "rate", "started",
+     "difference", "difference_low", "difference_high", "half_width", "p", "p_holm", "seeds_to_decide", "seeds_from",
+     "seeds_to", "case_error", "training_seconds", "rate", "started",
      "device", "cpu", "torch", "ray", "python", "weights_sha256"}
 )  # fmt: skip
 # Beside a metric's column stand others, of these endings.

@@ -13,9 +13,12 @@ from study.declare.study import Study
 from study.errors import StudyError
 from study.key import former_keys, trial_keys
 from study.provenance import versions
+from study.store.files import StorageError
 from study.store.records import MOST_NAME_BYTES, STUDY, STUDY_NAME, Damaged, decoded, encoded
 from study.store.trial_store import States, TrialStore, keys_of
 from study.training import Training
+
+DEFAULT_SEEDS = 3
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ class Plan:
 
 def make_plan(
     studies: Sequence[Study],
-    seeds: int,
+    seeds: int | None,
     store: TrialStore,
     data_folder: Path | None,
     overrides: Mapping[str, Any] | None = None,
@@ -122,12 +125,13 @@ def make_plan(
 ) -> Plan:
     """All studies together; a training, config and seed that several share is one trial.
 
+    Each is run with the seeds 0 to `seeds` - 1; by default as many as it plans, or 3.
     `fresh` ignores what is stored; `keep_stopped` leaves trials alone that a scheduler stopped early, which
     are continued otherwise. Without a `data_folder` (the data are elsewhere) keys are not those of a store.
 
     Raises StudyError with the mistakes of all studies; reads the store, writes nothing.
     """
-    if seeds < 1:
+    if seeds is not None and seeds < 1:
         raise StudyError(f"seeds = {seeds}: at least 1 is needed")
     trainings = _trainings(studies)
     states = States(set(), set(), set(), set(), set()) if fresh else store.states()
@@ -136,18 +140,18 @@ def make_plan(
     trials: dict[str, Trial] = {}
     mistakes: list[str] = []
     for study in studies:
-        kind, arms = study.kind, []
+        kind, arms, n = study.kind, [], seeds or study.seeds or DEFAULT_SEEDS
         for arm in study.expand():
             candidates = []
             for candidate in arm.candidates:
                 try:
-                    config = study.config(arm, candidate, overrides or {}, seeds)
+                    config = study.config(arm, candidate, overrides or {}, n)
                     fingerprint = data.fingerprint(kind, config)
                 except StudyError as error:
                     mistakes += error.mistakes
                     continue
-                keys = trial_keys(kind, config, range(seeds), fingerprint)
-                for former in former_keys(kind, config, range(seeds), fingerprint):
+                keys = trial_keys(kind, config, range(n), fingerprint)
+                for former in former_keys(kind, config, range(n), fingerprint):
                     keys = [old if old in states else new for new, old in zip(keys, former, strict=True)]
                 for seed, key in enumerate(keys):
                     made = Trial(
@@ -157,7 +161,7 @@ def make_plan(
                 candidates.append({"overrides": dict(candidate), "keys": keys})
             arms.append({"label": arm.label, "overrides": dict(arm.overrides), "candidates": candidates})
         if not mistakes:  # a record says what holds, such as the data
-            records.append(_record(study, seeds, arms, overrides or {}))
+            records.append(_record(study, n, arms, overrides or {}, store))
     mistakes = mistakes or [*filter(None, map(_unreadable, records))]
     if mistakes:
         raise StudyError(*dict.fromkeys(mistakes))
@@ -225,8 +229,27 @@ def _unreadable(record: dict[str, Any]) -> str | None:
     return None
 
 
+def _looks(store: TrialStore, study: Study, seeds: int, arms: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the record says of seeds: how many were planned before the first run, and with how many it has been run.
+
+    A study of other trials is another one.
+    """
+    try:
+        before = store.study(study.name)
+    except (Damaged, StorageError):
+        before = {}
+    if not before or not set(keys_of(before)) & set(keys_of({"arms": arms})):
+        return {"planned_seeds": study.seeds, "looked_at": [seeds]}
+    planned = study.seeds if before.get("planned_seeds") == study.seeds else None
+    # Records of study 0.1 tell the last number alone.
+    return {
+        "planned_seeds": planned,
+        "looked_at": sorted({seeds, *(before.get("looked_at") or [before["seeds"]])}),
+    }
+
+
 def _record(
-    study: Study, seeds: int, arms: list[dict[str, Any]], overrides: Mapping[str, Any]
+    study: Study, seeds: int, arms: list[dict[str, Any]], overrides: Mapping[str, Any], store: TrialStore
 ) -> dict[str, Any]:
     """studies/<name>.json: what analysis needs to know of a study."""
     kind, fixed = study.kind, {**study.fixed, **overrides}
@@ -239,6 +262,7 @@ def _record(
         "varies": study.varies,
         "reference": study.reference_arm(),
         "seeds": seeds,
+        **_looks(store, study, seeds, arms),
         "training": kind.called(),
         "continues": kind.continues,
         "counts": kind.counts,

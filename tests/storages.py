@@ -125,7 +125,9 @@ def storage_of(
         "metrics": [metric.model_dump(mode="json") for metric in metrics],
         "watched": RECORD["watched"] if RECORD["watched"] in names else names[0],
         "arms": arms,
-        "seeds": max(map(len, trials.values())),
+        "seeds": (seeds := max(map(len, trials.values()))),
+        "planned_seeds": seeds,
+        "looked_at": [seeds],
         "reference": next(iter(trials)),
     }
     told = {"claims": [claim.model_dump(mode="json") for claim in claims], "published": published or {}}

@@ -66,6 +66,16 @@ def test_every_tool_trains_the_same_arms_on_the_same_images(tmp_path: Path, smal
     assert (tmp_path / "out" / "peers.png").stat().st_size > 0
 
 
+def test_verdicts_are_calibrated_with_every_kind_of_claim_and_of_looks() -> None:
+    table = run("calibration.py", "--studies", "3").stdout
+    for claim in ("above", "rises", "equivalent", "about published", "happens"):
+        assert f"| {claim}" in table
+    assert "each of 3 to 30" in table
+    assert all(
+        f"| {way}" in run("looks.py", "--studies", "100").stdout for way in ("ours", "confidence", "looks")
+    )
+
+
 @pytest.mark.parametrize("fuse", [grouped, vmapped])
 @pytest.mark.parametrize("model", ["cnn", "resnet18"])
 def test_fused_trials_learn_what_separate_ones_learn(model: str, fuse: Callable[..., object]) -> None:

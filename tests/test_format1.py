@@ -13,14 +13,15 @@ from conftest import Study
 HERE = Path(__file__).parent / "format1"
 # The one trial of which study 0.1 had trained 30 of 46 steps.
 HALF = "9aa67d75111379b74b9808d2ea9dffc1"
-# What `study verify` of study 0.1 said of it; of roughness and the end it looked at the last epoch alone.
-VERDICTS = {
-    "Wider is better.": ("reproduced", [14.72]),
-    "One class.": ("undecided", [50.0]),
-    "It drops.": ("contradicted", [0.0]),
-    "Slower.": ("undecided", [1.02]),
-    "As published.": ("undecided", [-77.08, -67.86, -32.47]),
-    "Best.": ("reproduced", [14.72]),
+# The numbers of `study verify` of study 0.1; of roughness and the end it looked at the last epoch alone. It took two
+# seeds for enough to decide three of these claims.
+NUMBERS = {
+    "Wider is better.": [14.72],
+    "One class.": [50.0],
+    "It drops.": [0.0],
+    "Slower.": [1.02],
+    "As published.": [-77.08, -67.86, -32.47],
+    "Best.": [14.72],
 }
 
 
@@ -42,13 +43,13 @@ def test_its_trials_count_and_none_is_trained_again(before: Study) -> None:
     assert {path: path.read_bytes() for path in stored} == stored
 
 
-def test_its_studies_are_shown_with_the_verdicts_that_they_had(before: Study) -> None:
+def test_its_studies_are_judged_by_the_rules_of_today_with_the_numbers_that_they_had(before: Study) -> None:
     """Before any run of today: the record of the study is of format 1 too."""
     found = json.loads(before("verify", "--json").stdout)
-    verdicts = {one["sentence"]: (one["verdict"], [c["mean"] for c in one["comparisons"]]) for one in found}
-    for sentence, (verdict, means) in VERDICTS.items():
-        assert verdicts[sentence][0] == verdict
-        assert verdicts[sentence][1] == pytest.approx(means, abs=0.006)
+    numbers = {one["sentence"]: [compared["mean"] for compared in one["comparisons"]] for one in found}
+    for sentence, means in NUMBERS.items():
+        assert numbers[sentence] == pytest.approx(means, abs=0.006)
+    assert {one["verdict"] for one in found} == {"undecided"}
     assert before("report", "--out", "report").returncode == 0
     assert "Tiny Width" in (before.folder / "report/index.html").read_text()
 

@@ -89,7 +89,10 @@ def test_values_published_for_other_data_are_not_counted(tmp_path: Path) -> None
 
 def test_the_page_says_what_claims_are_about_and_what_the_results_were_made_with(out: Path) -> None:
     page = (out / "index.html").read_text()
-    assert "increasing, top-1 test accuracy, %: 25_% − 12 &amp; more: 2.17 [" in page
+    assert (
+        "increasing, top-1 test accuracy, %: rises: 1.50 points a step (n = 2; 3 seeds were planned" in page
+    )
+    assert "25_% − 12 &amp; more: 2.17 [" in page
     assert "] points (n = 3)" in page
     for line in ("training: Images", "torch: 2.14.1", "device: cpu", "time: 12 s of training in 8 trials"):
         assert f"<li>{line}</li>" in page
@@ -177,7 +180,7 @@ def test_report_and_compare_from_the_command_line(study: Study, out: Path) -> No
     assert rows[0]["difference"] == pytest.approx(5 / 3)
     assert rows[0]["pairs"] == 3
     shown = study("compare", "a", "b")
-    assert "+1.67 ± 1.43" in shown.stdout
+    assert "+1.67 [−1.02, 4.36]" in shown.stdout
     nothing = study("compare", "width", "depth", "--storage", "a")
     assert nothing.returncode == 2
     assert "No study 'depth' was run" in nothing.stderr

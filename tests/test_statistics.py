@@ -7,17 +7,14 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
-from statsmodels.stats.weightstats import ttost_paired
 
 from analysis.statistics import (
     binomial_error,
-    equivalence_p,
     half_widths,
     holm,
     mean_of,
     p_value,
     paired,
-    seeds_to_decide,
 )
 
 
@@ -60,18 +57,15 @@ def test_paired_differences_agree_with_an_independent_test() -> None:
     assert p_value(b - a) == pytest.approx(independent.pvalue)
 
 
-def test_p_is_unknown_where_all_seeds_agree_on_a_difference_and_with_one() -> None:
-    assert p_value([0.0, 0.0, 0.0]) == 1.0
-    assert math.isnan(p_value([0.5, 0.5]))
+def test_seeds_that_agree_on_a_difference_are_no_evidence_and_stay_in_the_family() -> None:
+    assert p_value([0.0, 0.0, 0.0]) == p_value([0.5, 0.5]) == 1.0
     # Differences that agree but for rounding: 0.3 - 0.2 and 0.2 - 0.1 are not the same float.
     rounded = [0.3 - 0.2, 0.2 - 0.1, 0.4 - 0.3]
     assert len(set(rounded)) > 1
-    assert math.isnan(p_value(rounded))
+    assert p_value(rounded) == 1.0
     assert mean_of(rounded).exact
     assert not mean_of([0.1, 0.1001]).exact
-    assert equivalence_p(rounded, 0.2) == 0
     assert math.isnan(p_value([0.5]))
-    assert math.isnan(equivalence_p([0.5], 1.0))
 
 
 def test_holm_agrees_with_numbers_worked_by_hand() -> None:
@@ -81,33 +75,5 @@ def test_holm_agrees_with_numbers_worked_by_hand() -> None:
     assert math.isnan(corrected[2])
 
 
-@pytest.mark.parametrize("margin", [0.3, 1.0, 3.0])
-def test_equivalence_agrees_with_an_independent_test(margin: float) -> None:
-    generator = np.random.default_rng(2)
-    a, b = generator.normal(size=9), generator.normal(size=9)
-    assert equivalence_p(b - a, margin) == pytest.approx(ttost_paired(b, a, -margin, margin)[0])
-
-
 def test_binomial_error_of_a_test_set() -> None:
     assert binomial_error(0.97, 10_000) == pytest.approx(math.sqrt(0.97 * 0.03 / 10_000))
-
-
-def test_so_many_seeds_find_a_difference_with_the_power_asked_for() -> None:
-    difference = mean_of([0.9, 0.1, 0.5, 0.7])
-    n = seeds_to_decide(difference)
-    assert n is not None
-    found = []
-    generator = np.random.default_rng(3)
-    for seeds in (n - 1, n):
-        draws = generator.normal(difference.mean, difference.sd, size=(20_000, seeds))
-        found.append((scipy.stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05).mean())
-    assert found[0] < 0.81
-    assert found[1] > 0.79
-    assert (seeds_to_decide(difference, comparisons=3) or 0) > n
-
-
-def test_no_number_of_seeds_decides_no_difference() -> None:
-    assert seeds_to_decide(mean_of([0.5])) is None
-    assert seeds_to_decide(mean_of([1.0, -1.0])) is None
-    assert seeds_to_decide(mean_of([0.3 - 0.2, 0.2 - 0.1])) is None
-    assert seeds_to_decide(mean_of([1.0, -1.0, 0.0001])) is None

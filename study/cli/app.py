@@ -78,7 +78,7 @@ def list_studies(as_json: AsJson = False) -> None:
 @app.command()
 def plan(
     studies: Studies,
-    seeds: Seeds = 3,
+    seeds: Seeds = None,
     set_: Set = None,
     dataset: DatasetOption = None,
     data_dir: DataDir = None,
@@ -111,7 +111,7 @@ def plan(
 @app.command()
 def tune(
     studies: Studies,
-    seeds: Seeds = 3,
+    seeds: Seeds = None,
     set_: Set = None,
     dataset: DatasetOption = None,
     data_dir: DataDir = None,
@@ -192,7 +192,7 @@ def tune(
 
 def _planned(
     files: list[str],
-    seeds: int,
+    seeds: int | None,
     set_: list[str] | None,
     dataset: str | None,
     data_dir: Path | None,

@@ -65,7 +65,7 @@ def submit(
         list[str] | None,
         typer.Option(metavar="PATH", help="Send this file or folder too; repeatable."),
     ] = None,
-    seeds: Seeds = 3,
+    seeds: Seeds = None,
     set_: Set = None,
     dataset: DatasetOption = None,
     data_dir: Annotated[

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 Studies = Annotated[
     list[str], typer.Argument(metavar="FILE_OR_NAME...", help="Study files, or names of `study list`.")
 ]
-Seeds = Annotated[int, typer.Option(help="Repeat each arm with the seeds 0 to N-1.")]
+Seeds = Annotated[
+    int | None,
+    typer.Option(
+        help="Repeat each arm with the seeds 0 to N-1.  [default: as many as the study plans, or 3]",
+        show_default=False,
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a hyperparameter for all arms; repeatable."),

@@ -13,7 +13,7 @@ from study.terminal import say
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.judging import Verdict
+    from analysis.judging import Comparison, Verdict
     from study.store.trial_store import TrialStore
 VERDICTS = ("reproduced", "contradicted", "undecided")
 
@@ -58,10 +58,9 @@ def verdicts(found: Sequence[Verdict], json_wanted: bool) -> None:
                     "metric": verdict.claim.metric,
                     "measure": verdict.claim.measure,
                     "sentence": verdict.claim.sentence,
-                    "comparisons": [
-                        {name: _json_number(value) for name, value in vars(one).items()}
-                        for one in verdict.comparisons
-                    ],
+                    "outlook": verdict.outlook,
+                    "comparisons": [_plain(one) for one in verdict.comparisons],
+                    "beside": [_plain(one) for one in verdict.beside],
                 }
                 for verdict in found
             ]
@@ -71,8 +70,16 @@ def verdicts(found: Sequence[Verdict], json_wanted: bool) -> None:
         say(f"{verdict.verdict:<12}  {verdict.study}: {verdict.claim.sentence}")
         for comparison in verdict.comparisons:
             say(f"{'':<14}{comparison}")
+        for comparison in verdict.beside:
+            say(f"{'':<14}  {comparison}")
+        if verdict.outlook:
+            say(f"{'':<14}{verdict.outlook}")
     counts = {kind: sum(verdict.verdict == kind for verdict in found) for kind in VERDICTS}
     say(f"{len(found)} claims: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()))
+
+
+def _plain(comparison: Comparison) -> dict[str, object]:
+    return {name: _json_number(value) for name, value in vars(comparison).items()}
 
 
 def _json_number(value: object) -> object:
@@ -83,7 +90,7 @@ def _json_number(value: object) -> object:
 def comparison(tables: Mapping[tuple[str, str], pd.DataFrame], a: str, b: str, json_wanted: bool) -> None:
     """For each pair of studies their arms side by side, and b - a in the metric's unit."""
     from analysis.digits import digits_of
-    from analysis.shown import p_values
+    from analysis.shown import difference_texts, p_values
 
     if json_wanted:
         as_json(
@@ -95,17 +102,19 @@ def comparison(tables: Mapping[tuple[str, str], pd.DataFrame], a: str, b: str, j
         return
     for pair, sides in tables.items():
         title, unit = sides.title.iloc[0], sides.unit.iloc[0]
-        means = digits_of(unit, [*sides.a, *sides.b], sides.half_width)
-        differences = digits_of(unit, sides.difference, sides.half_width)
+        half_widths = (sides.difference_high - sides.difference_low) / 2
+        means = digits_of(unit, [*sides.a, *sides.b], half_widths)
         rows = zip(
             sides.arm,
             [f"{text} ({n})" if n else "" for text, n in zip(means.texts(sides.a), sides.n_a, strict=True)],
             [f"{text} ({n})" if n else "" for text, n in zip(means.texts(sides.b), sides.n_b, strict=True)],
-            differences.with_intervals(sides.difference, sides.half_width, sign=True),
+            difference_texts(sides, unit),
             p_values(sides.p_holm),
             strict=True,
         )
         name = pair[0] if pair[0] == pair[1] else f"{pair[0]} and {pair[1]}"
         table(["arm", f"A: {a} (n)", f"B: {b} (n)", "B − A", "p (Holm)"], [list(row) for row in rows], name)
         points = " in points" if unit == "%" else ""
-        say(f"{title}; B − A{points} over the seeds that both have, with its 95 % interval.")
+        say(
+            f"{title}; B − A{points} over the seeds that both have, with its interval, at any number of seeds."
+        )

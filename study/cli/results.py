@@ -82,8 +82,9 @@ def report(
 def verify(studies: Names = None, storage: Storage = None, as_json: AsJson = False) -> None:
     """Say of each claim whether the results reproduce it, contradict it, or leave it undecided.
 
-    A verdict rests on 95 % intervals over seeds. Exits with 3 if a claim is contradicted. Judged are the claims of the
-    last `study tune`: after a change of the study file run that again, which trains nothing.
+    A verdict rests on intervals over seeds that hold however often seeds are added and looked at; those of a study
+    that was run with just the seeds that it planned are narrower. Exits with 3 if a claim is contradicted. Judged are
+    the claims of the last `study tune`: after a change of the study file run that again, which trains nothing.
 
     Example: `study verify network_width`
     """

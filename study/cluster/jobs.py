@@ -39,7 +39,7 @@ def shared_storage(given: str | None) -> str:
     return given
 
 
-def planned(studies: Sequence[Study], seeds: int, overrides: dict[str, Any]) -> Plan:
+def planned(studies: Sequence[Study], seeds: int | None, overrides: dict[str, Any]) -> Plan:
     """The trials of the studies. Neither their data nor their storage need be within reach of this machine.
 
     Raises StudyError with the mistakes of all studies.

@@ -26,6 +26,8 @@ Kind = Literal[
 
 # The kinds that compare arms with each other.
 OF_SEVERAL_ARMS = frozenset({"increasing", "decreasing", "above", "below", "equivalent"})
+# The kinds that say how a metric goes over the arms, and those that say what happens in runs.
+TRENDS, IN_RUNS = frozenset({"increasing", "decreasing"}), frozenset({"drops", "happens"})
 # The kinds that say that two numbers are about the same, for which a margin is needed.
 WITHIN_A_MARGIN = frozenset({"equivalent", "about_published", "levels_off", "drops"})
 # The margin, in percentage points, where a claim on a metric in % gives none.
@@ -37,7 +39,8 @@ class Claim(BaseModel):
 
     `arms` are labels of the study, in the order of the sentence; empty means all arms in their order. `metric` is
     empty where the claim is about all that was published. `margin` and `level` are in the metric's unit, as it is
-    shown (points of %). `steps` are those of the measure "start", counted from the first.
+    shown (points of %). `steps` are those of the measure "start", counted from the first. `each_step` makes of a trend
+    over the arms one from each to the next; `runs` says in which runs something happens.
 
     Raises StudyError, listing every mistake.
     """
@@ -52,6 +55,8 @@ class Claim(BaseModel):
     margin: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     steps: int | None = Field(default=None, ge=1)
     level: float | None = Field(default=None, allow_inf_nan=False)
+    each_step: bool = False
+    runs: Literal["most", "every"] = "most"
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Claim:
@@ -61,6 +66,10 @@ class Claim(BaseModel):
             raise ValueError("level goes with the kind 'drops', and this with it")
         if bool(self.metric) == (self.kind == "about_published"):
             raise ValueError(f"metric = {self.metric!r}: every kind but 'about_published' names one")
+        if self.each_step and self.kind not in TRENDS:
+            raise ValueError("each_step goes with the kinds 'increasing' and 'decreasing'")
+        if self.runs == "every" and self.kind not in IN_RUNS:
+            raise ValueError("runs goes with the kinds 'drops' and 'happens'")
         return self
 
     def __init__(self, **fields: Any) -> None:
@@ -78,14 +87,26 @@ def _claim(kind: Kind, metric: str, sentence: str, *arms: object, **more: Any) -
     return Claim(kind=kind, metric=metric, sentence=sentence, arms=tuple(map(str, arms)), **more)
 
 
-def increasing(metric: str, sentence: str, *arms: object, first: int | None = None) -> Claim:
-    """Each arm has a higher metric than the one before it; with `first`, in the mean of that many first steps."""
-    return _claim("increasing", metric, sentence, *arms, first=first)
+def increasing(
+    metric: str, sentence: str, *arms: object, each_step: bool = False, first: int | None = None
+) -> Claim:
+    """The metric rises over the arms: its slope over their places is positive, seed by seed.
+
+    With `each_step`, each arm has a higher metric than the one before it. With `first`, in the mean of that many first
+    steps of the training.
+    """
+    return _claim("increasing", metric, sentence, *arms, each_step=each_step, first=first)
 
 
-def decreasing(metric: str, sentence: str, *arms: object, first: int | None = None) -> Claim:
-    """Each arm has a lower metric than the one before it; with `first`, in the mean of that many first steps."""
-    return _claim("decreasing", metric, sentence, *arms, first=first)
+def decreasing(
+    metric: str, sentence: str, *arms: object, each_step: bool = False, first: int | None = None
+) -> Claim:
+    """The metric falls over the arms: its slope over their places is negative, seed by seed.
+
+    With `each_step`, each arm has a lower metric than the one before it. With `first`, in the mean of that many first
+    steps of the training.
+    """
+    return _claim("decreasing", metric, sentence, *arms, each_step=each_step, first=first)
 
 
 def above(
@@ -124,7 +145,10 @@ def equivalent(
 
 
 def about_published(sentence: str, *arms: object, margin: float | None = None) -> Claim:
-    """The arms' metrics lie within `margin` of all their published values; by default 1 point of metrics in %."""
+    """The arms' published values, of all their metrics, could each be one more run of ours.
+
+    Whether our mean lies within `margin` of it is said besides; by default 1 point of metrics in %.
+    """
     return _claim("about_published", "", sentence, *arms, margin=margin)
 
 
@@ -133,14 +157,21 @@ def levels_off(metric: str, sentence: str, *arms: object, margin: float | None =
     return _claim("levels_off", metric, sentence, *arms, margin=margin)
 
 
-def drops(metric: str, sentence: str, *arms: object, to: float, margin: float | None = None) -> Claim:
-    """The metric, smoothed, rises 4 margins or more above `to` at first, and ends within `margin` of it.
+def drops(
+    metric: str,
+    sentence: str,
+    *arms: object,
+    to: float,
+    margin: float | None = None,
+    runs: Literal["most", "every"] = "most",
+) -> Claim:
+    """In most runs, or in every one, the metric, smoothed, rises 4 margins or more above `to` and ends near it.
 
-    Both are in the metric's unit; the margin is by default 1 point of a metric in %.
+    Near is within a margin. Both are in the metric's unit; the margin is by default 1 point of a metric in %.
     """
-    return _claim("drops", metric, sentence, *arms, level=to, margin=margin)
+    return _claim("drops", metric, sentence, *arms, level=to, margin=margin, runs=runs)
 
 
-def happens(metric: str, sentence: str, *arms: object) -> Claim:
-    """The metric, which is 1 where something happened and 0 where it did not, is 1 with every seed."""
-    return _claim("happens", metric, sentence, *arms)
+def happens(metric: str, sentence: str, *arms: object, runs: Literal["most", "every"] = "most") -> Claim:
+    """In most runs, or in every run, the metric is 1, which it is where something happened; else it is 0."""
+    return _claim("happens", metric, sentence, *arms, runs=runs)

@@ -122,6 +122,8 @@ def _label_mistakes(study: Study) -> Iterator[str]:
             yield f"claims: {claim.kind}: unknown metric {claim.metric!r}{near}"
         elif claim.kind in WITHIN_A_MARGIN and claim.margin is None:
             yield f"claims: {claim.kind}: give margin=..., in the metric's unit"
+        elif claim.kind == "equivalent" and claim.margin == 0:
+            yield "claims: equivalent: margin = 0: no two arms differ by less than nothing; give a larger one"
         for label in claim.arms:
             if label not in labels:
                 near = did_you_mean(label, labels)

@@ -47,6 +47,8 @@ class Study(BaseModel):
         The point with the best mean of the metric `selected_by` is selected, and its reported metric shown.
     selected_by, watched: metrics; by default those that the training names.
     published: of an arm its value of the first metric, or `{metric: value}`, in the metrics' units.
+    seeds: how many are planned, the seeds 0 to N - 1. A study that is run with just as many, and was never run with
+        another number, has narrower intervals than one whose seeds are added to until something is decided.
     reference: the arm from which tables take differences; by default the one that is the baseline, else the first.
 
     The name and the question come from the study file. Raises StudyError, listing every mistake, when it is made.
@@ -67,6 +69,7 @@ class Study(BaseModel):
     watched: str = ""
     published: dict[str, dict[str, float]] = Field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
+    seeds: int | None = Field(default=None, ge=1, le=MAX_SEEDS)
     reference: str = ""
     name: str = ""
     question: str = ""

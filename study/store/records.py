@@ -125,6 +125,8 @@ class StudyRecord(FileRecord):
     The first of `metrics` is the one of tables; `watched` is followed while trials run, and `selected_by` selects
     among an arm's candidates ("" where nothing is tuned). `data` are the hyperparameters that choose the data, as
     they were in this run; `published_for` the same as the study declares them. `published` is in the metrics' units.
+    `planned_seeds` is how many it planned before it was first run, None where none or others were; `looked_at` are the
+    numbers of seeds with which it was run, ascending.
     """
 
     name: str
@@ -135,6 +137,8 @@ class StudyRecord(FileRecord):
     varies: Label
     reference: Label
     seeds: Count
+    planned_seeds: Count | None = None
+    looked_at: Annotated[list[Count], Field(default_factory=list, max_length=MOST_NUMBERS)]
     training: Label
     continues: bool
     counts: Label

@@ -65,5 +65,6 @@ STUDY = study.Study(
     title="Weight Decay",
     training=Regression,
     scientific={"weight_decay": tune.grid_search([0.0, 0.1, 1.0])},
+    seeds=5,
     claims=[study.decreasing("test_loss", "More weight decay gives a lower loss.")],
 )

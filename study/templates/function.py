@@ -28,5 +28,6 @@ STUDY = study.Study(
     title="Forest or Line",
     training=regression,
     scientific={"model": tune.grid_search(["ridge", "forest"])},
+    seeds=5,
     claims=[study.below("rmse", "The forest has the lower error.", "forest", "ridge")],
 )

@@ -16,5 +16,6 @@ STUDY = study.Study(
     title="Step Size",
     training=train,
     scientific={"lr": tune.grid_search([0.01, 0.1, 0.5])},
+    seeds=5,
     claims=[study.decreasing("loss", "A larger step gives a lower loss.")],
 )
