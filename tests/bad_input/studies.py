@@ -5,7 +5,7 @@ from __future__ import annotations
 from bad_input import Case
 
 HEAD = """from ray import tune
-from study import Claim, Study, above, increasing
+from study import Claim, Study, above, equivalent, increasing
 HELD_OUT = {"validation_size": 9}
 """
 
@@ -223,6 +223,22 @@ CASES = [
     study(
         "claim-arm", "title='a', arms={'a': {}}, claims=[above('test_accuracy', 'x', 'b')]", "names no arm"
     ),
+    study(
+        "claim-no-margin",
+        "title='a', arms={'a': {}, 'b': {'lr': 1.0}}, claims=[equivalent('test_accuracy', 'x', margin=0)]",
+        "margin = 0",
+    ),
+    study(
+        "claim-runs",
+        "title='a', arms={'a': {}}, claims=[Claim(kind='above', metric='a', sentence='x', runs='every')]",
+        "runs goes with the kinds",
+    ),
+    study(
+        "claim-each-step",
+        "title='a', arms={'a': {}}, claims=[Claim(kind='drops', metric='a', sentence='x', level=1, each_step=True)]",
+        "each_step goes with the kinds",
+    ),
+    study("planned-seeds", "title='a', arms={'a': {}}, seeds=0", "seeds"),
     study(
         "claim-of-one",
         "title='a', arms={'a': {}}, claims=[increasing('test_accuracy', 'x')]",
