@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+import random
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+import study
+from study import Study
 from study.running.stop_signals import IMPORT, stop_signals
 
 
@@ -77,6 +82,8 @@ def test_a_stop_elsewhere_arrives_at_once() -> None:
 def test_a_stop_that_arrives_when_all_is_said_changes_no_exit_code(name: str) -> None:
     code = f"""
 import atexit, signal, sys
+import study
+from study import Study
 from study.running.stop_signals import IMPORT, stop_signals
 atexit.register(signal.raise_signal, signal.{name})
 try:
@@ -94,6 +101,8 @@ def test_a_sigterm_within_a_fork_while_ray_starts_is_heard_later() -> None:
     code = """
 import os, signal
 from study.running.ray_session import ray_session
+import study
+from study import Study
 from study.running.stop_signals import check_stop
 from study.running.scratch import workspace
 sent = []
@@ -107,3 +116,38 @@ except KeyboardInterrupt:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout == "Ray has started [True]\nstopped\n", done.stderr
+
+
+class Stopped(study.Training):
+    """Is interrupted in the step that a test names."""
+
+    metrics = (study.lower("loss"),)
+    state = ("x",)
+    version = "1"
+    at = -1
+
+    def __init__(self, *_: Any) -> None:
+        self.steps, self.x = 20, 0.0
+
+    def step(self, t: int) -> dict[str, Any]:
+        if t == self.at:
+            raise KeyboardInterrupt
+        self.x += random.random()
+        return {"loss": self.x}
+
+
+def test_a_trial_interrupted_within_its_steps_continues_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Study(title="Stopped", training=Stopped, arms={"a": {}})
+
+    def ran(storage: str) -> list[float]:
+        table = study.run(one, seeds=1, storage=tmp_path / storage, in_process=True, progress=False)
+        return list(table.loss)
+
+    whole = ran("whole")
+    monkeypatch.setattr(Stopped, "at", 10)
+    with pytest.raises(KeyboardInterrupt):
+        ran("cut")
+    monkeypatch.undo()
+    assert ran("cut") == whole

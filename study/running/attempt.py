@@ -170,6 +170,9 @@ class Attempt:
         pause = max(self._settings.checkpoint_seconds, CHECKPOINT_COST_RATIO * self._save_cost)
         return self._kind.continues and time.monotonic() - self._saved_at >= pause
 
+    def _is_unsaved(self, run: TrialRun) -> bool:
+        return run.between_steps and not run.done and run.step > self._saved_step
+
     def _save(self, run: TrialRun) -> None:
         """Keep what there is; where that fails, the trial goes on and says so."""
         started = time.monotonic()
@@ -209,9 +212,9 @@ class Attempt:
             self._store.unlock(self._lock)
 
     def close(self) -> None:
-        """End the attempt: an unfinished trial keeps what it has."""
+        """End the attempt: an unfinished trial keeps what it has, interrupted within steps what was saved before."""
         run = self._run
-        if run is not None and not run.done and self._kind.continues and run.step > self._saved_step:
+        if run is not None and self._kind.continues and self._is_unsaved(run):
             self._save(run)
         self._end()
         if self._still_runs is not None:

@@ -31,7 +31,8 @@ def run(
 ) -> Outcome:
     """Train every pending trial and commit the results to the store, as `runner.run` does.
 
-    Raises whatever a training raises; Ctrl-C saves the trial that runs and comes out as KeyboardInterrupt.
+    Raises whatever a training raises; Ctrl-C comes out as KeyboardInterrupt, and the trial that runs continues from
+    where it was saved last.
     """
     here = resources.this_machine()
     prepared = prepare(plan)

@@ -30,6 +30,8 @@ class TrialRun:
         self._seed = seed
         self.history = History(kind.metrics)
         self.seconds = 0.0
+        # False where `run` was interrupted: the training is then ahead of the history, and `state` that of no step.
+        self.between_steps = True
         implementation = kind.implementation()
         seeds.seed_everything(seeds.seed_of(seed, "initialisation"), device)
         self.training = implementation(config, data, seed, device)
@@ -73,10 +75,11 @@ class TrialRun:
 
     def run(self, n: int) -> int:
         """Do up to n steps and return how many. Raises StudyError for what a step must not return."""
-        started, before = time.perf_counter(), self.step
+        started, before, self.between_steps = time.perf_counter(), self.step, False
         n = n if self.steps is None else min(n, self.steps - before)
         try:
             self.history.add(_numbers(self._rows(before, n)))
+            self.between_steps = True
         finally:
             self.seconds += time.perf_counter() - started
         if self.done and not self.diverged and (missing := self.history.unmeasured()):
