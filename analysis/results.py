@@ -20,6 +20,7 @@ from analysis.looks import Looks
 from analysis.series import by_trial
 from analysis.trial_table import FIXED, MOST_METRICS, row_of, table_of
 from study.metric import Metric
+from study.store.cases import Answers, decoded_cases
 from study.store.files import StorageError
 from study.store.records import Damaged, allowed_names
 from study.store.trial_store import TrialStore, keys_of
@@ -208,6 +209,21 @@ class Results:
                 **{name: np.concatenate(of_trials) for name, of_trials in columns.items()},
             }
         )
+
+    def correct(self, key: str, metric: str) -> Answers | None:
+        """Which of N cases a finished trial answered right, bool [N], in the order of its test set.
+
+        None where its result does not say: of another metric, of a training that tells no cases, of an earlier
+        version. It is read from the storage at each call.
+        """
+        if not (self.trials.status[self.trials.key == key] == "finished").any():
+            return None
+        try:
+            told = self.store.result(key).get("correct", {})
+        except (Damaged, StorageError) as problem:
+            self.problems.append(str(problem))
+            return None
+        return decoded_cases(told[metric]) if metric in told else None
 
 
 def load(storage: str | Path | TrialStore, studies: Iterable[str] | None = None) -> Results:

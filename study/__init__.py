@@ -32,6 +32,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     store.trial_store        results and checkpoints by key
     store.records            what the JSON files must say
     store.fields             what their fields may hold
+    store.cases              which cases a trial answered right, as bits
     store.curve_file         curves as Parquet
     store.parquet_foot       what such a file says of its size
     store.checkpoint_file    a training's state, read within bounds
@@ -68,6 +69,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
 
     running.options          how to run, as opposed to what
     running.history          what a trial measured
+    running.cases            what a training says of its cases, checked
     running.trial_run        a trial from its first step to its metrics
     running.attempt          a trial taken, trained, saved and committed
     running.outcome          what a trial that ended leaves

@@ -162,7 +162,7 @@ def _checked(
         "" if differs else f"seeds 0 and 1 give the same in {n} steps: draw from the seed, or from generators"
     )
     findings.append(Finding("the seed changes something", differs, said))
-    findings.append(_measured(kind, whole, first, common))
+    findings += _at_the_end(kind, whole, first, common)
     seconds = sorted(whole["seconds"])
     return Checked(
         findings,
@@ -219,25 +219,34 @@ def _same(promise: str, one: dict[str, Any], other: dict[str, Any]) -> Finding:
                 return Finding(promise, False, f"step {place}: {name} is {values}")
     if len(one["rows"]) != len(other["rows"]):
         return Finding(promise, False, f"it did {len(one['rows'])} steps and {len(other['rows'])}")
+    # One that does not know its steps beforehand may have done them all and not its end.
+    if "cases" in one and "cases" in other and one["cases"] != other["cases"]:
+        return Finding(promise, False, "other cases are answered right")
     return Finding(promise, True, "")
 
 
-def _measured(kind: type[Training], whole: dict[str, Any], first: Process, common: dict[str, Any]) -> Finding:
-    """Whether each metric is measured, in the steps that were tried or in the last one."""
+def _at_the_end(
+    kind: type[Training], whole: dict[str, Any], first: Process, common: dict[str, Any]
+) -> Iterator[Finding]:
+    """Whether each metric is measured, in the steps that were tried or in the last one, and what is said of cases."""
     promise = "every metric that it declares is measured"
-    found = {name for row in whole["rows"] for name in row}
+    end, found = whole, {name for row in whole["rows"] for name in row}
     if whole["steps"] and not whole["done"]:
         try:
-            last = first.ask(**common, until=whole["steps"], last=True)
-            found |= last["rows"][-1].keys()
+            end = first.ask(**common, until=whole["steps"], last=True)
+            found |= end["rows"][-1].keys()
         except StudyError as error:  # it says so itself, at its end
-            return Finding(promise, False, error.mistakes[0])
+            yield Finding(promise, False, error.mistakes[0])
+            return
     wanted = {metric.series for metric in kind.metrics if not metric.optional}
     missing = sorted(wanted - found)
     said = (
         f"{', '.join(missing)}: neither in the first {whole['step']} steps nor in the last" if missing else ""
     )
-    return Finding(promise, not missing, said)
+    yield Finding(promise, not missing, said)
+    if end.get("cases") or end.get("wrong_cases"):
+        fits = "the cases that it answers right are told, and fit its metrics"
+        yield Finding(fits, not end["wrong_cases"], end["wrong_cases"])
 
 
 def costs(found: Checked) -> Iterator[str]:

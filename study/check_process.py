@@ -25,6 +25,7 @@ from study.declare.study import Study
 from study.errors import StudyError, last_line
 from study.running.resources import Resources
 from study.running.trial_run import TrialRun, add_to_digest
+from study.store.cases import Answers
 from study.training import Training
 
 
@@ -108,6 +109,8 @@ def _answer(
         state = run.state()
         answer |= {"save_seconds": time.perf_counter() - started, "state_bytes": len(state)}
         Path(save).write_bytes(state)
+    if run.done:
+        answer |= cases_of(run)
     run.training.close()
     return answer
 
@@ -121,6 +124,34 @@ def rows_of(run: TrialRun) -> Iterator[dict[str, float]]:
             for name, values in columns.items()
             if name != "step" and values[1][place]
         }
+
+
+def cases_of(run: TrialRun) -> dict[str, Any]:
+    """Of a trained training: by metric, a digest of the cases that it answers right; and what is wrong with them."""
+    try:
+        correct = run.correct_cases()
+    except Exception as error:
+        wrong = error.mistakes if isinstance(error, StudyError) else [last_line(error)]
+        return {"cases": {}, "wrong_cases": "; ".join(wrong)}
+    contradictions = [
+        said for name, answers in correct.items() if (said := _contradiction(run, name, answers))
+    ]
+    digests = {name: digest_of(answers) for name, answers in correct.items()}
+    return {"cases": digests, "wrong_cases": "; ".join(contradictions)}
+
+
+def _contradiction(run: TrialRun, name: str, answers: Answers) -> str | None:
+    """What a metric that is a share of cases (`Metric.cases`) says otherwise than they do."""
+    metric, share = run.history.metrics[name], float(answers.mean())
+    if not metric.cases:
+        return None
+    if (n := run.training.facts.get(metric.cases)) != len(answers):
+        return f"{name} has {len(answers):,} cases, and facts[{metric.cases!r}] is {n}"
+    # Its best value may be that of an earlier step.
+    value = run.history.value(name) if metric.counts == "last" else None
+    if value is None or abs(value - share) <= max(0.5 / len(answers), 1e-6):  # float32's digits
+        return None
+    return f"{name} is {value:.9g}, and {share:.9g} of its cases are answered right"
 
 
 def digest_of(value: Any) -> str | None:

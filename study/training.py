@@ -245,6 +245,14 @@ class Training:
         """What tells two trained trials apart to the bit; by default all of the state."""
         return self.state_dict()
 
+    def correct_cases(self) -> Mapping[str, Any]:
+        """Which cases of its test set it answers right; called once, when all steps are done and it did not diverge.
+
+        Returns by metric an array or a tensor bool [N], one value for each of N cases: the same cases in the same order
+        in each trial, so that arms can be compared case by case. The generators are seeded before, as before a step.
+        """
+        return {}
+
     def provenance(self) -> Mapping[str, Any]:
         """What to note of how this trial was trained, besides hardware and versions."""
         return {}

@@ -105,6 +105,60 @@ def test_a_fault_is_found_and_named(study: Study, fault: str) -> None:
     assert said in found[0]
 
 
+TOLD = '''"""Does it answer?"""
+import os
+import numpy as np
+import study
+
+class Told(study.Training):
+    metrics = (study.higher("hit_rate", "%", cases="cases"),)
+    state = ("hits",)
+    facts = {{"cases": 8}}
+
+    def __init__(self, config, data, seed, device):
+        self.steps, self.hits = {steps}, np.zeros(8, bool)
+
+    def step(self, t):
+        self.hits = np.random.rand(8) < 0.5
+        return {{"hit_rate": self.hits.mean()}}
+
+    def correct_cases(self):
+        return {told}
+
+STUDY = study.Study(title="Told", training=Told, arms={{"a": {{}}}})
+'''
+
+
+@pytest.mark.parametrize("steps", [6, 1000], ids=["tried to its end", "of which the last step is tried"])
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ("{'hit_rate': self.hits}", ""),
+        ("{'hit_rat': self.hits}", "did you mean 'hit_rate'"),
+        ("{'hit_rate': self.hits * 1}", "returned int64 [8] for hit_rate"),
+        ("{'hit_rate': self.hit}", "AttributeError: 'Told' object has no attribute 'hit'"),
+        ("{'hit_rate': self.hits[1:]}", "hit_rate has 7 cases, and facts['cases'] is 8"),
+        ("{'hit_rate': ~self.hits}", "of its cases are answered right"),
+    ],
+)
+def test_cases_that_do_not_fit_the_metrics_are_found(study: Study, told: str, said: str, steps: int) -> None:
+    (study.folder / "told.py").write_text(TOLD.format(told=told, steps=steps))
+    done = study("check", "told.py", "--json")
+    assert done.stdout, done.stderr
+    findings = {found["promise"]: found for found in json.loads(done.stdout)["findings"]}
+    found = findings["the cases that it answers right are told, and fit its metrics"]
+    assert (done.returncode, found["kept"]) == ((1, False) if said else (0, True)), findings
+    assert said in found["said"]
+
+
+def test_cases_that_differ_from_run_to_run_are_found(study: Study) -> None:
+    told = "{'hit_rate': np.frombuffer(os.urandom(99), np.uint8) < 128}"
+    (study.folder / "told.py").write_text(TOLD.format(told=told, steps=6))
+    done = study("check", "told.py")
+    assert done.returncode == 1
+    assert "other cases are answered right" in done.stdout
+
+
 def test_a_training_that_keeps_its_promises_passes_and_its_cost_is_told(study: Study) -> None:
     assert checked(study, "", "") == (0, {})
     done = study("check", "faulty.py", "--set", "updates=30")

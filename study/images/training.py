@@ -57,6 +57,8 @@ class ImageTraining(Images):
         self.facts = {**cost.facts, "test_images": len(self._test_labels)}
         self._order_of_epoch = (-1, torch.zeros(0, dtype=torch.int64))
         self._graphs = StepGraphs(self._why_eager())
+        # Which test images the present weights answer right, bool [N], where they were measured.
+        self._test_hits: Tensor | None = None
 
     def _why_eager(self) -> str | None:
         """Why no step may become a CUDA graph, or None."""
@@ -78,6 +80,7 @@ class ImageTraining(Images):
         batches = torch.split(self._order(epoch), self.config.batch_size)[first : first + n]
         numbers = torch.empty(n, 2, device=self.device)  # loss and count of hits
         self.model.train()
+        self._test_hits = None
         for i, batch in enumerate(batches):
             seed_step(t + i)
             self._graphs.call(self._step, batch, numbers[i])
@@ -123,18 +126,21 @@ class ImageTraining(Images):
 
     def _evaluated(self) -> dict[str, Tensor]:
         """The metrics of an epoch's end, still on the device."""
-        loss, top1, top5, one_class = self._measure(self._test_images, self._test_labels)
+        (loss, top1, top5, one_class), self._test_hits = self._measure(self._test_images, self._test_labels)
         measured = {"test_loss": loss, "test_accuracy": top1, "test_top5": top5, "one_class": one_class}
         if len(self._validation_labels):
-            measured["validation_accuracy"] = self._measure(self._validation_images, self._validation_labels)[
-                1
-            ]
+            on_validation, _ = self._measure(self._validation_images, self._validation_labels)
+            measured["validation_accuracy"] = on_validation[1]
         return measured
 
     @torch.no_grad()
-    def _measure(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Mean loss, top-1 and top-5 accuracy, and whether all answers are one class, float64 [4]."""
+    def _measure(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean loss, top-1 and top-5 accuracy, and whether all answers are one class, float64 [4].
+
+        And which images are answered right, bool [N].
+        """
         self.model.eval()
+        right = torch.zeros(len(labels), dtype=torch.bool, device=self.device)
         sums = torch.zeros(3, dtype=torch.float64, device=self.device)
         lowest = highest = labels.new_full((), -1)
         for first in range(0, len(labels), EVALUATION_BATCH):
@@ -142,12 +148,21 @@ class ImageTraining(Images):
             logits = self._forward(images[first : first + EVALUATION_BATCH])
             best = logits.topk(min(5, logits.shape[1])).indices
             hits = best == wanted[:, None]
+            right[first : first + EVALUATION_BATCH] = hits[:, 0]
             loss = nn.functional.cross_entropy(logits, wanted, reduction="sum")
             sums += torch.stack([loss, hits[:, 0].sum(), hits.sum()])
             answers = best[:, 0]
             lowest = answers.min() if first == 0 else torch.minimum(lowest, answers.min())
             highest = torch.maximum(highest, answers.max())
-        return torch.cat([sums / len(labels), (lowest == highest).double()[None]])
+        return torch.cat([sums / len(labels), (lowest == highest).double()[None]]), right
+
+    def correct_cases(self) -> Mapping[str, Tensor]:
+        """Which test images it answers right, bool [N]: as last measured, or measured now in a continued trial."""
+        if all(metric.name != "test_accuracy" for metric in self.metrics):  # a class based on this one
+            return {}
+        if self._test_hits is None:
+            _, self._test_hits = self._measure(self._test_images, self._test_labels)
+        return {"test_accuracy": self._test_hits}
 
     def state_dict(self) -> dict[str, Any]:
         """The weights, and what the optimizer keeps of them; its settings follow from the config."""
@@ -160,6 +175,7 @@ class ImageTraining(Images):
         self.optimizer.load_state_dict({**mine, "state": state["optimizer"]})
         # Graphs would go on with the tensors that they were captured with.
         self._graphs = StepGraphs(self._why_eager())
+        self._test_hits = None
 
     def former_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """A state that study 0.1 saved, as today's."""

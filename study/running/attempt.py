@@ -109,6 +109,7 @@ class Attempt:
                 started = time.monotonic()
                 steps = run.run(max(1, int(left / self._pace)) if self._pace else 1)
                 self._pace = (time.monotonic() - started) / max(1, steps)
+            result = self._result(run) if run.done else None
         watched = run.history.value(self._trial.watched)
         report = {
             "done": run.done,
@@ -122,8 +123,9 @@ class Attempt:
             "rate": run.rate,
             "notes": self._notes,
         }
-        if run.done:
-            self._commit_result(run)
+        if result is not None:
+            self._store.commit(self._trial.key, run.history.columns(), result)
+            self._release()
             report |= {"diverged": run.diverged, "reported": run.history.value(self._kind.metrics[0].name)}
         elif self._checkpoint_due():
             self._save(run)
@@ -190,10 +192,8 @@ class Attempt:
         self._saved_at = time.monotonic()
         self._save_cost = self._saved_at - started
 
-    def _commit_result(self, run: TrialRun) -> None:
-        result = outcome.result(self._trial, run, self._started, self._share.threads, self._settings.commit)
-        self._store.commit(self._trial.key, run.history.columns(), result)
-        self._release()
+    def _result(self, run: TrialRun) -> dict[str, Any]:
+        return outcome.result(self._trial, run, self._started, self._share.threads, self._settings.commit)
 
     def failed(self, error: BaseException) -> dict[str, Any]:
         """The report of a training that raised: what is said of it, and where its traceback lies."""

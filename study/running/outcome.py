@@ -8,6 +8,7 @@ from typing import Any
 from study import provenance
 from study.plan import Trial
 from study.running.trial_run import TrialRun
+from study.store.cases import encoded_cases
 
 
 def result(
@@ -26,6 +27,8 @@ def result(
         "steps": run.step,
         "facts": dict(run.training.facts),
         "weights_sha256": run.weights_sha256(),
+        # After the weights, which an evaluation of the training's own may change.
+        **_correct(run),
         "provenance": {
             **provenance.versions(),
             **provenance.hardware(run.device, threads),
@@ -37,3 +40,9 @@ def result(
             "rate": round(run.rate, 1),
         },
     }
+
+
+def _correct(run: TrialRun) -> dict[str, Any]:
+    """The field `correct`, where there is something to say."""
+    correct = {name: encoded_cases(answers) for name, answers in run.correct_cases().items()}
+    return {"correct": correct} if correct else {}

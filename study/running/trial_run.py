@@ -13,7 +13,9 @@ import numpy as np
 
 from study import seeds
 from study.errors import StudyError
+from study.running.cases import checked_cases
 from study.running.history import History
+from study.store.cases import Answers
 from study.store.checkpoint_file import decoded_state, encoded_state
 from study.training import Training
 
@@ -151,6 +153,17 @@ class TrialRun:
         digest = hashlib.sha256()
         add_to_digest(digest, "", weights)
         return digest.hexdigest()
+
+    def correct_cases(self) -> dict[str, Answers]:
+        """By metric, which of its N cases the trained training answered right, bool [N]; nothing of a diverged one.
+
+        Raises StudyError for what `Training.correct_cases` must not return.
+        """
+        if self.diverged:
+            return {}
+        # A trial continued after its last step has drawn nothing yet.
+        seeds.seed_everything(seeds.seed_of(self._seed, "correct_cases"), self.device)
+        return checked_cases(self.training.correct_cases(), self.history.metrics)
 
 
 def _numbers(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, float]]:

@@ -18,6 +18,7 @@ from study.declare.claims import Claim
 from study.errors import StudyError
 from study.metric import Metric
 from study.store import format1
+from study.store.cases import CasesRecord
 from study.store.fields import (
     MOST_IN_SENTENCE,
     MOST_NUMBERS,
@@ -36,6 +37,8 @@ FORMAT = 2
 # what is added while a file is written still have room in the file's name.
 STUDY_NAME = r"\w[\w .+-]{,99}"
 MOST_NAME_BYTES = 200
+# Characters of a record's own names in an error's message.
+MOST_IN_MESSAGE = 100
 # Commas and brackets that any record may have; a larger one has one in sixteen bytes at most.
 MOST_SMALL_PARTS = 100_000
 
@@ -88,20 +91,26 @@ class EndedRecord(FileRecord):
 class FinishedRecord(EndedRecord):
     """Of a trial that was trained to its end.
 
-    `metrics` is what each counts as, not scaled for a unit; `at` the step where that value was measured.
+    `metrics` is what each counts as, not scaled for a unit; `at` the step where that value was measured; `correct`
+    which cases of its test set it answered right, by metric, absent where the training does not say.
     """
 
     status: Literal["finished"]
     metrics: Values = Field(min_length=1)
     at: Annotated[dict[Label, Count], Field(max_length=MOST_NUMBERS)]
     weights_sha256: str | None
+    correct: dict[Label, CasesRecord] = Field({}, max_length=MOST_NUMBERS)
 
 
 class DivergedRecord(EndedRecord):
-    """Of a trial that diverged: what it measured before says nothing of it as a whole, nor do its last weights."""
+    """Of a trial that diverged: what it measured before says nothing of it as a whole, nor do its last weights.
+
+    `correct` is empty: its answers are not kept.
+    """
 
     status: Literal["diverged"]
     weights_sha256: None
+    correct: dict[Label, CasesRecord] = Field({}, max_length=0)
 
 
 class CandidateRecord(Record):
@@ -228,10 +237,16 @@ def decoded(content: bytes | None, kind: TypeAdapter[Any], where: object) -> dic
         raise Damaged(f"{where}: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise Damaged(f"{where}: {place}{': ' if place else ''}{first['msg']}") from None
+        place, said = ".".join(map(_shown, first["loc"])), first["msg"].removeprefix("Value error, ")
+        raise Damaged(f"{where}: {place}{': ' if place else ''}{said}") from None
     del value["format"]
     return dict(value)
+
+
+def _shown(name: int | str) -> str:
+    """A name from a record, which may be anything, for a message of one line."""
+    text = str(name)
+    return text if len(text) <= MOST_IN_MESSAGE and text.isprintable() else repr(text[:MOST_IN_MESSAGE])
 
 
 def _sha256(value: dict[str, Any]) -> str:
