@@ -14,7 +14,7 @@ from typing import Any
 WORDS = 624  # of a Mersenne twister
 BUFFERED = 4  # of a Philox
 MASK = 2**32 - 1
-PYTHON_VERSION = 3  # what `random.Random().getstate()` begins with
+PYTHON_VERSIONS = (2, 3)  # what a state of `random.Random` may begin with
 # Torch's own layout of the state of a generator of the CPU: seed, numbers left, a flag, the next word, the words.
 TORCH_BYTES, TORCH_FIELDS = 5056, f"<Q i i Q {WORDS}Q"
 
@@ -27,7 +27,7 @@ def checked(state: Any) -> Any:
         elif isinstance(state, tuple | list) and state and state[0] == "MT19937":
             _check_words(state[1])
             _check_place(state[2], WORDS)
-        elif isinstance(state, tuple | list) and state and state[0] == PYTHON_VERSION:
+        elif isinstance(state, tuple | list) and state and state[0] in PYTHON_VERSIONS:
             _check_words(state[1][:WORDS])
         elif hasattr(state, "detach") and state.numel() == TORCH_BYTES:
             _, left, _, place, *words = struct.unpack_from(TORCH_FIELDS, bytes(state.tolist()))
@@ -59,7 +59,9 @@ def _check_place(place: Any, last: int) -> None:
 
 
 def _check_words(words: Sequence[int]) -> None:
-    """Of the first word a Mersenne twister uses one bit alone."""
+    """Of the first word a Mersenne twister uses one bit alone, and none of those that are too many."""
+    if len(words) != WORDS:
+        raise ValueError(f"it has {len(words)} words, not {WORDS}")
     first, *others = (int(word) & MASK for word in words)
     if first <= MASK >> 1 and not any(others):
         raise ValueError("all its words are 0")

@@ -38,6 +38,8 @@ def resumed(mine: Any, value: Any) -> Any:
     if hasattr(mine, "load_state_dict"):
         is_optimizer = hasattr(mine, "param_groups")
         mine.load_state_dict(fitted(mine, value) if is_optimizer else value)
+        if is_optimizer:
+            _lay_out(mine)
     elif hasattr(mine, "bit_generator"):
         mine.bit_generator.state = checked(value)
     elif set_state := _of_generator(mine, "set"):
@@ -91,7 +93,7 @@ def fitted(optimizer: Any, state: Mapping[str, Any]) -> dict[str, Any]:
     """
     try:
         saved, now = state["param_groups"], optimizer.param_groups
-        own = getattr(optimizer, "defaults", {}).keys() | FLAGS
+        own = getattr(optimizer, "defaults", {}).keys() | FLAGS | COUNTS
         groups = [_group(old, group, own) for old, group in zip(saved, now, strict=True)]
         numbers = itertools.chain.from_iterable(group["params"] for group in saved)
         weights = itertools.chain.from_iterable(group["params"] for group in now)
@@ -110,8 +112,11 @@ def fitted(optimizer: Any, state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _group(saved: Mapping[str, Any], now: Mapping[str, Any], own: Set[str]) -> dict[str, Any]:
-    """`own` are the names that torch knows; what else stands in a group is the training's, and taken as it is."""
-    taken = dict(saved)
+    """`own` are the names that torch knows; what else stands in a group is the training's, and taken as it is.
+
+    But optimizers that are not torch's may keep settings there too: a float stays one.
+    """
+    taken = {name: _as_float(now.get(name), value) for name, value in saved.items()}
     for name in own & saved.keys():
         try:
             taken[name] = _setting(now.get(name), saved[name], fixed=name in COUNTS)
@@ -120,6 +125,23 @@ def _group(saved: Mapping[str, Any], now: Mapping[str, Any], own: Set[str]) -> d
                 f"an optimizer's {name} is {now.get(name)!r}, and {saved[name]!r:.40} in the state"
             ) from None
     return {**now, **taken, "params": list(saved["params"])}
+
+
+def _as_float(now: Any, saved: Any) -> Any:
+    """The saved value; whole numbers in the place of floats as such."""
+    if isinstance(now, tuple | list) and isinstance(saved, tuple | list) and len(now) == len(saved):
+        return type(saved)(_as_float(*both) for both in zip(now, saved, strict=True))
+    return float(saved) if isinstance(now, float) and isinstance(saved, Integral) else saved
+
+
+def _lay_out(optimizer: Any) -> None:
+    """Give what a fused optimizer keeps of its weights their layout in memory, which its kernels take for granted."""
+    for group in optimizer.param_groups:
+        for weight in group["params"] if group.get("fused") else ():
+            kept = optimizer.state.get(weight, {})
+            for name, value in kept.items():
+                if getattr(value, "shape", None) == weight.shape and value.stride() != weight.stride():
+                    kept[name] = weight.detach().to(value.dtype, copy=True).copy_(value)
 
 
 def _setting(now: Any, saved: Any, fixed: bool = False) -> Any:

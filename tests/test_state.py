@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from study.state import fitted, resumed, saved
+from study.store.checkpoint_file import decoded_state, encoded_state
 
 MERSENNE, PHILOX = np.random.MT19937(1), np.random.Philox(1)
 
@@ -73,6 +74,51 @@ def test_numbers_and_what_the_training_put_there_are_taken_as_they_are(changed: 
     (group,) = fitted(optimizer, state)["param_groups"]
     assert {name: group[name] for name in changed} == changed
     assert [type(group[name]) for name in changed] == [type(value) for value in changed.values()]
+
+
+class Wrapped:
+    """An optimizer that keeps its settings in its groups alone, as those that wrap another one do."""
+
+    def __init__(self, inner: torch.optim.Optimizer) -> None:
+        self.param_groups = inner.param_groups
+
+
+def test_an_optimizer_without_defaults_keeps_its_floats_and_its_counts() -> None:
+    weights = [torch.nn.Parameter(torch.ones(2))]
+    state, other = optimizer_of().state_dict(), torch.optim.LBFGS(weights)
+    state["param_groups"][0] |= {"betas": (3, 3), "lr": 2, "steps": 3}
+    (group,) = fitted(Wrapped(optimizer_of()), state)["param_groups"]
+    assert [*group["betas"], group["lr"], group["steps"]] == [3.0, 3.0, 2.0, 3]
+    assert [type(value) for value in (*group["betas"], group["lr"], group["steps"])] == [float] * 3 + [int]
+    counts = other.state_dict()
+    counts["param_groups"][0]["max_iter"] = 10**9
+    with pytest.raises(ValueError, match="max_iter"):
+        fitted(Wrapped(other), counts)
+
+
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD, torch.optim.Adagrad])
+def test_a_fused_optimizer_of_weights_in_another_layout_goes_on_to_the_bit(kind: Any) -> None:
+    def made() -> tuple[torch.nn.Parameter, torch.optim.Optimizer]:
+        start = torch.linspace(-1, 1, 2 * 3 * 4 * 4).reshape(2, 3, 4, 4)
+        weight = torch.nn.Parameter(start.to(memory_format=torch.channels_last))
+        settings = {"momentum": 0.9} if kind is torch.optim.SGD else {}
+        return weight, kind([weight], lr=0.1, fused=True, **settings)
+
+    def train(weight: torch.nn.Parameter, optimizer: torch.optim.Optimizer) -> None:
+        for _ in range(3):
+            optimizer.zero_grad()
+            (weight**3 + weight.flatten()[0] * weight).sum().backward()
+            optimizer.step()
+
+    weight, optimizer = made()
+    train(weight, optimizer)
+    content = decoded_state(encoded_state({"optimizer": saved(optimizer), "weight": weight.detach()}))
+    other, resumed_optimizer = made()
+    other.data.copy_(content["weight"])
+    resumed(resumed_optimizer, content["optimizer"])
+    train(weight, optimizer)
+    train(other, resumed_optimizer)
+    assert torch.equal(weight, other)
 
 
 def test_a_learning_rate_that_became_a_number_of_a_tensor_is_taken() -> None:
@@ -141,6 +187,7 @@ def test_a_generator_that_would_give_zeros_for_ever_does_not_go_on(words: list[i
         (np.random.Generator(np.random.MT19937(1)), twister),
         (np.random.RandomState(1), ("MT19937", np.array(words, np.uint64), 624, 0, 0.0)),
         (random.Random(1), (3, (*words, 624), None)),
+        (random.Random(1), (2, (*words, 624), None)),
         (torchs, state),
     ):
         with pytest.raises(ValueError, match="all its words are 0"):
@@ -154,3 +201,17 @@ def test_a_generator_that_would_stand_still_does_not_go_on(kind: Any) -> None:
     still = saved(generator) | {"state": {"state": 0, "inc": 0}}
     with pytest.raises(ValueError, match="increment is not odd"):
         resumed(generator, still)
+
+
+def test_a_twister_has_no_more_words_than_it_uses() -> None:
+    words = np.array([0] * 624 + [1], np.uint32)
+    twister = np.random.MT19937(1).state
+    twister["state"] = {"key": words, "pos": 624}
+    for generator, state in (
+        (np.random.Generator(np.random.MT19937(1)), twister),
+        (np.random.Generator(np.random.MT19937(1)), ("MT19937", words, 624)),
+        (np.random.RandomState(1), ("MT19937", words, 624, 0, 0.0)),
+        (np.random.RandomState(1), ["MT19937", words.tolist(), 624, 0, 0.0]),
+    ):
+        with pytest.raises(ValueError, match="it has 625 words"):
+            resumed(generator, state)
