@@ -32,7 +32,7 @@ from analysis.judging import (
 from analysis.looks import Looks
 from analysis.results import ENDED, Results, looks_of, measured
 from analysis.series import Series, Values
-from analysis.statistics import ROUNDING, minus
+from analysis.statistics import ROUNDING, minus, quiet
 from study.declare.claims import TRENDS, Claim
 from study.metric import Metric
 
@@ -40,6 +40,7 @@ from study.metric import Metric
 OF_CURVES = frozenset({"levels_off", "drops"})
 
 
+@quiet
 def verdicts(results: Results, study: str) -> list[Verdict]:
     """A verdict for each claim of the study, in order."""
     record, metrics = results.studies[study], results.metrics(study)

@@ -9,12 +9,13 @@ import pandas as pd
 from analysis.intervals import of_differences, seeds_needed, sign_p
 from analysis.looks import SIGNIFICANCE, Looks
 from analysis.results import Results, looks_of, measured
-from analysis.statistics import holm, mean_of, minus, p_value
+from analysis.statistics import holm, mean_of, minus, p_value, quiet
 from study.metric import Metric
 
 COLUMNS = ("pairs", "difference", "difference_low", "difference_high", "p", "seeds_from", "seeds_to")
 
 
+@quiet
 def from_reference(results: Results, study: str) -> pd.DataFrame:
     """The study's first metric of each arm minus that of the reference arm; one row per arm, in order.
 
@@ -35,6 +36,7 @@ def from_reference(results: Results, study: str) -> pd.DataFrame:
     return _corrected(table)
 
 
+@quiet
 def side_by_side(a: Results, study_a: str, b: Results, study_b: str) -> pd.DataFrame:
     """The arms that two storages' (or one storage's two) studies share, and B's first metric minus A's.
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.special import bdtr, betaincinv, gammaincinv, stdtrit
 
 from analysis.looks import SIGNIFICANCE, Looks
-from analysis.statistics import agree, known, mean_of
+from analysis.statistics import agree, known, mean_of, quiet
 
 MAX_SEEDS = 1000
 # How sure it must be that a seed lies far from the others, how many of them may, and of how many seeds it is asked: of
@@ -46,6 +46,7 @@ class Interval:
         return self.tied or bool(self.far)
 
 
+@quiet
 def of_differences(values: npt.ArrayLike, looks: Looks, alpha: float = SIGNIFICANCE) -> Interval:
     """The interval of the mean of values [n], by t or, where they don't allow that, of their median."""
     array = known(values)
@@ -75,6 +76,7 @@ def sign_p(values: npt.ArrayLike) -> float:
     return min(1.0, float(2 * bdtr(math.floor(fewer), len(array), 0.5)))
 
 
+@quiet
 def of_one_more(values: npt.ArrayLike, looks: Looks, alpha: float = SIGNIFICANCE) -> Interval:
     """Where one more run lies that is like these [n]: mean +- t sd sqrt(1 + 1/n).
 
@@ -112,6 +114,7 @@ def _exact(k: int, n: int, level: float) -> tuple[float, float]:
     return low, float(betaincinv(k + 1, n - k, 1 - level / 2)) if k < n else 1.0
 
 
+@quiet
 def far_seeds(array: npt.NDArray[np.float64]) -> tuple[int, ...]:
     """Places of the values [n] that lie far from the others, at 1 % (generalized ESD test, Rosner 1983).
 

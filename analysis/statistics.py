@@ -17,7 +17,7 @@ from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 # Of numbers near the end of what a float holds, sums and squares are infinite, and what comes of them is NaN.
-_quiet = np.errstate(over="ignore", invalid="ignore")
+quiet = np.errstate(over="ignore", invalid="ignore")
 # Numbers that differ by a smaller share of them differ by rounding alone.
 ROUNDING = 1e-9
 
@@ -50,7 +50,7 @@ class Mean:
         return self.sd <= ROUNDING * abs(self.mean)
 
 
-@_quiet
+@quiet
 def mean_of(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Mean:
     """Mean and t interval of values [n]; NaN are left out (diverged or missing trials)."""
     array = known(values)
@@ -76,13 +76,13 @@ def half_widths(
     return widths
 
 
-@_quiet
+@quiet
 def paired(a: npt.ArrayLike, b: npt.ArrayLike, confidence: float = CONFIDENCE) -> Mean:
     """The mean of b - a over pairs [n] (the same seeds), with its interval; incomplete pairs are left out."""
     return mean_of(np.asarray(b, float) - np.asarray(a, float), confidence)
 
 
-@_quiet
+@quiet
 def p_value(differences: npt.ArrayLike) -> float:
     """Two-sided p of the t test that the mean of paired differences [n] is 0.
 
@@ -98,6 +98,7 @@ def p_value(differences: npt.ArrayLike) -> float:
     return float(ttest_1samp(array, 0.0).pvalue)
 
 
+@quiet
 def minus(a: pd.Series, b: pd.Series) -> pd.Series:
     """a - b by seed; 0 where they differ by rounding alone, so that a tie is one."""
     differences = a - b

@@ -216,7 +216,7 @@ def test_another_user_who_takes_the_tunnel_s_port_gets_no_token(study: Study, tm
     with another_user_s_server(port, said):
         outcomes = [study(*words, RAY_AUTH_TOKEN="secret") for _ in range(8)]
         assert said.read_text() == ""
-        for _ in range(20):
+        for _ in range(60):
             study(*words, "--trust-address", RAY_AUTH_TOKEN="secret")
             if said.read_text():
                 break

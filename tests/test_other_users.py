@@ -64,8 +64,10 @@ def test_a_local_run_is_closed_whatever_the_environment_says(study: Study, tmp_p
 
     def trains() -> bool:
         assert run.poll() is None, run.communicate()
-        children = psutil.Process(run.pid).children(recursive=True)
-        return any("Trainable" in " ".join(of.cmdline()) for of in children if of.is_running())
+        # One that ends meanwhile has no command line: None.
+        named = psutil.Process(run.pid).children(recursive=True)
+        lines = [of.as_dict(["cmdline"])["cmdline"] or [] for of in named if of.is_running()]
+        return any("Trainable" in " ".join(line) for line in lines)
 
     wait_until(trains, 120, "a trial")
     folder = run_folder(run.pid)
