@@ -1,8 +1,8 @@
 """Intervals over seeds: of a mean difference, of one more run, of the share of runs in which something happens.
 
 Seeds are the unit: values [n] by seed in, an interval out. Where one seed lies far from the others the t interval can't
-be trusted (of an arm that falls to 85 % now and then it covers 49 % at 3 seeds, not 95), and where all agree there is
-no spread to divide by: the interval is then that of the median by the order of the seeds.
+be trusted, and where all agree there is no spread to divide by: the interval is then that of the median by the order of
+the seeds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """How often a study's seeds are looked at, and the level that an interval has to have for it.
 
 Whoever adds seeds until a claim is decided has looked many times. With the usual 95 % interval one of those looks goes
-wrong far too often: where nothing differs, in 24 % of studies that are looked at after each seed from 3 to 20. So an
+wrong far too often: where nothing differs, in 37 % of studies that are looked at after each seed from 3 to 100
+(benchmarks/looks.py). So an
 interval of n seeds is taken at a level of about 4.5 % / n, which keeps the errors of all looks together at 5 %
 (repeated confidence intervals, Jennison and Turnbull 1989). The numbers below were found by simulation;
 benchmarks/calibration.py shows what they keep. A study that planned its number of seeds, and has been looked at with

@@ -44,11 +44,6 @@ class Mean:
         """The upper end of the interval."""
         return self.mean + self.half_width
 
-    @property
-    def exact(self) -> bool:
-        """Whether the values agree, but for rounding."""
-        return self.sd <= ROUNDING * abs(self.mean)
-
 
 @quiet
 def mean_of(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Mean:
@@ -74,12 +69,6 @@ def half_widths(
     n = np.where(counts > 1, counts, np.nan)
     widths: npt.NDArray[np.float64] = stdtrit(n - 1, (1 + confidence) / 2) * sds / np.sqrt(n)
     return widths
-
-
-@quiet
-def paired(a: npt.ArrayLike, b: npt.ArrayLike, confidence: float = CONFIDENCE) -> Mean:
-    """The mean of b - a over pairs [n] (the same seeds), with its interval; incomplete pairs are left out."""
-    return mean_of(np.asarray(b, float) - np.asarray(a, float), confidence)
 
 
 @quiet

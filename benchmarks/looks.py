@@ -1,4 +1,4 @@
-"""Three ways to keep an error of 5 % over any number of looks, compared on normal seeds.
+"""Three ways to keep an error of 5 % over any number of looks, and the usual interval, compared on normal seeds.
 
     python benchmarks/looks.py [--studies 20000] [--seed 0]
 
@@ -30,6 +30,11 @@ def ours() -> Numbers:
     return np.asarray(stdtrit(N - 1, 1 - Looks().level(N) / 2) / np.sqrt(N))
 
 
+def usual(alpha: float = 0.05) -> Numbers:
+    """The same of t intervals at the usual level, whatever the number of looks."""
+    return np.asarray(stdtrit(N - 1, 1 - alpha / 2) / np.sqrt(N))
+
+
 def mixture(g: float = 10.0, alpha: float = 0.05) -> Numbers:
     """The same of the confidence sequence: a prior of variance g on the effect size, the right Haar on the scale."""
     k = (np.sqrt(1 + N * g) / alpha) ** (2 / N)
@@ -59,6 +64,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     ways = {
+        "95 % at each look": usual(),
         "ours": ours(),
         "confidence sequence, g = 10": mixture(),
         "looks at 3, 5, 10, 20, 30": five_looks(),

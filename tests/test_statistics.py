@@ -14,7 +14,6 @@ from analysis.statistics import (
     holm,
     mean_of,
     p_value,
-    paired,
 )
 
 
@@ -51,7 +50,7 @@ def test_paired_differences_agree_with_an_independent_test() -> None:
     b = a + generator.normal(0.5, 0.3, size=7)
     independent = scipy.stats.ttest_rel(b, a)
     interval = independent.confidence_interval(0.95)
-    difference = paired(a, b)
+    difference = mean_of(b - a)
     assert difference.mean == pytest.approx((b - a).mean())
     assert (difference.low, difference.high) == pytest.approx((interval.low, interval.high))
     assert p_value(b - a) == pytest.approx(independent.pvalue)
@@ -63,8 +62,7 @@ def test_seeds_that_agree_on_a_difference_are_no_evidence_and_stay_in_the_family
     rounded = [0.3 - 0.2, 0.2 - 0.1, 0.4 - 0.3]
     assert len(set(rounded)) > 1
     assert p_value(rounded) == 1.0
-    assert mean_of(rounded).exact
-    assert not mean_of([0.1, 0.1001]).exact
+    assert p_value([0.1, 0.1001]) < 1
     assert math.isnan(p_value([0.5]))
 
 
