@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis import series
+from analysis import series, tuning
 from analysis.digits import unit_of_differences
 from analysis.judging import (
     A_STEP,
@@ -72,6 +72,8 @@ def verdicts(results: Results, study: str) -> list[Verdict]:
         if claim.kind in TRENDS and len(arms) > 2:
             slope, *steps = comparisons
             comparisons, beside = (steps, [slope]) if claim.each_step else ([slope], _against(steps))
+        if results.tuned(study):
+            comparisons = [_in_all_seeds(one) for one in comparisons]
         metric = metrics.get(claim.metric)
         found.append(Verdict(study, claim, metric, tuple(comparisons), tuple(beside)))
     return found
@@ -83,6 +85,15 @@ def _against(steps: list[Comparison]) -> list[Comparison]:
         dataclasses.replace(step, note="goes the other way") if step.verdict == CONTRADICTED else step
         for step in steps
     ]
+
+
+def _in_all_seeds(found: Comparison) -> Comparison:
+    """With the seeds that choose among an arm's candidates counted among those that would decide it."""
+    if found.seeds_to_decide is None:
+        return found
+    fewest, most = found.seeds_to_decide
+    needed = tuning.with_telling(fewest), most and tuning.with_telling(most)
+    return dataclasses.replace(found, seeds_to_decide=needed)
 
 
 @dataclass(frozen=True)
@@ -121,19 +132,20 @@ class _Data:
         a start and a roughness.
         """
         metric = self.metrics[claim.metric]
+        if claim.measure == "value":
+            return self.counted(metric)
+        finished = self.trials.arm.isin(arms) & (self.trials.status == "finished")
+        known = [
+            one
+            for one, counts in zip(self.series[metric.series], finished, strict=True)
+            if counts and one is not None
+        ]
         if claim.measure == "roughness":
-            return self.of_series(metric, series.roughness) * metric.scale
-        if claim.measure == "start":
-            # The same steps in each arm, also where one has fewer than the claim speaks of.
-            finished = self.trials.arm.isin(arms) & (self.trials.status == "finished")
-            lengths = [
-                int(one.steps[-1])
-                for one, counts in zip(self.series[metric.series], finished, strict=True)
-                if counts and one is not None
-            ]
-            n = min([claim.steps or 0, *lengths])
-            return self._of_each(metric, lambda one: series.start(one, n)) * metric.scale
-        return self.counted(metric)
+            blocks = series.blocks_of([len(one.values) for one in known])
+            return self.of_series(metric, lambda values: series.roughness(values, blocks)) * metric.scale
+        # The same steps in each arm, also where one has fewer than the claim speaks of.
+        n = min([claim.steps or 0, *(int(one.steps[-1]) for one in known)])
+        return self._of_each(metric, lambda one: series.start(one, n)) * metric.scale
 
     def counted(self, metric: Metric) -> pd.Series:
         """What the metric counts as in each trial, as it is shown; its worst where the trial diverged."""
@@ -219,9 +231,9 @@ def _about_published(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Com
 
 def _levels_off(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
     metric = data.metrics[claim.metric]
-    change = data.of_series(metric, series.change_at_the_end) * metric.scale
+    change = data.of_series(metric, series.pace_at_the_end) * metric.scale
     for arm in arms:
-        what, unit = f"{arm}: last 10 % − the 10 % before", unit_of_differences(metric)
+        what, unit = f"{arm}, were it to go on for as long again", unit_of_differences(metric)
         found = within(what, data.of_arm(arm, change), claim.margin or 0.0, len(arms), unit, data.looks)
         # Before it diverges, a trial may well be level.
         yield data.fair(found, arm)

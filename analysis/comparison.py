@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from analysis import tuning
 from analysis.intervals import of_differences, seeds_needed, sign_p
 from analysis.looks import SIGNIFICANCE, Looks
 from analysis.results import Results, looks_of, measured
@@ -33,6 +34,9 @@ def from_reference(results: Results, study: str) -> pd.DataFrame:
     table = pd.DataFrame([_row(arm, reference, values, comparisons, looks) for arm, values in by_arm.items()])
     of_reference = table.arm == record["reference"]
     table.loc[of_reference, [name for name in COLUMNS if name != "pairs"]] = math.nan
+    if results.tuned(study):
+        for name in ("seeds_from", "seeds_to"):
+            table[name] = [tuning.with_telling(int(n)) if math.isfinite(n) else n for n in table[name]]
     return _corrected(table)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analysis import tuning
 from analysis.looks import Looks
 from analysis.series import by_trial
 from analysis.trial_table import FIXED, MOST_METRICS, row_of, table_of
@@ -37,9 +38,18 @@ def metrics_of(record: dict[str, Any]) -> list[Metric]:
 
 
 def looks_of(record: dict[str, Any]) -> Looks:
-    """How often a study has been looked at: once, where it was run with no other number of seeds than it planned."""
+    """How often a study has been looked at: once, where it was run with no other number of seeds than it planned.
+
+    The seeds that are looked at of tuned arms are those that take no part in the selection.
+    """
     planned = record.get("planned_seeds")
-    return Looks(planned if planned and record.get("looked_at") == [planned] else None)
+    if not planned or record.get("looked_at") != [planned]:
+        return Looks()
+    return Looks(tuning.telling(planned) if _tuned(record) else planned)
+
+
+def _tuned(record: dict[str, Any]) -> bool:
+    return bool(record["selected_by"]) and any(len(arm["candidates"]) > 1 for arm in record["arms"])
 
 
 def measured(trials: pd.DataFrame, metric: str) -> pd.Series:
@@ -70,56 +80,39 @@ class Results:
     def of(self, study: str) -> pd.DataFrame:
         """One row per arm and seed of the study, in order; NaN where the trial is not finished.
 
-        Of an arm with tuned (nuisance) hyperparameters, the trials of the selected candidate: the one with the best
-        mean over seeds of the metric `selected_by`, among those whose seeds have all ended; the first where there
-        is none yet. A diverged seed counts as the metric's `worst`. Where it has none, a candidate with fewer
-        diverged seeds comes before one with more.
+        Of an arm with tuned (nuisance) hyperparameters, the trials of the selected candidate with the seeds that took
+        no part in its selection (analysis.tuning); those of the first candidate, as `tuned` "", until the trials that
+        select are over. One seed alone selects and is shown.
         Columns: arm, tuned (the candidate's hyperparameters as text), seed, then those of `trials`.
         """
         every = self.candidates(study)
-        best = self._selected(study, every)
-        selected = every[every.candidate == [best.get(arm, 0) for arm in every.arm]]
-        return selected.drop(columns="candidate").reset_index(drop=True)
+        if not self.tuned(study):
+            return every.drop(columns="candidate")
+        by = self.metrics(study)[self.studies[study]["selected_by"]]
+        best = tuning.selected(every, measured(every, by.name), by)
+        every.loc[~every.arm.isin(best), "tuned"] = ""
+        seeds = every.seed.groupby(every.arm).transform("max") + 1
+        tells = ~tuning.choose(every.seed) | (seeds == 1)
+        rows = tells & (every.candidate == [best.get(arm, 0) for arm in every.arm])
+        return every[rows].drop(columns="candidate").reset_index(drop=True)
 
-    def _selected(self, study: str, every: pd.DataFrame) -> dict[str, int]:
-        """The place of the selected candidate by arm, for arms that have one yet."""
-        by = self.studies[study]["selected_by"]
-        if not by:
-            return {}
-        metric = self.metrics(study)[by]
-        diverged = every.status == "diverged"
-        values = measured(every, by)
-        if metric.worst is not None:
-            values = values.mask(diverged, metric.worst)
-        points = pd.DataFrame(
-            {
-                "arm": every.arm,
-                "candidate": every.candidate,
-                "ended": every.status.isin(ENDED),
-                # Forgetting a diverged seed would make its candidate look better.
-                "diverged": diverged & (metric.worst is None),
-                "score": metric.sign * values,
-            }
-        )
-        table = points.groupby(["arm", "candidate"]).agg({"ended": "all", "diverged": "sum", "score": "mean"})
-        table = (
-            table[table.ended]
-            .dropna()
-            .sort_values(["diverged", "score"], ascending=[True, False], kind="stable")
-        )
-        return dict(table.reset_index().drop_duplicates("arm").set_index("arm").candidate)
+    def tuned(self, study: str) -> bool:
+        """Whether one of several candidates is selected in the study's arms."""
+        return _tuned(self.studies[study])
 
     def comparable(self, study: str) -> pd.DataFrame:
-        """The same without the metrics of arms of which a scheduler stopped a seed early.
+        """The same without the metrics of arms of which a scheduler stopped a seed early, or whose tuning goes on.
 
-        What is left of such an arm are its better seeds, no fair sample of it.
+        What is left of the first are its better seeds, no fair sample of it; the second are not what they will be.
         """
         trials = self.of(study)
-        stopped = trials.arm.isin(trials.arm[trials.status == "stopped"])
-        if stopped.any():
+        without = trials.arm.isin(trials.arm[trials.status == "stopped"])
+        if self.tuned(study):
+            without |= trials.tuned == ""
+        if without.any():
             metrics = self.metrics(study)
             trials.loc[
-                stopped, [name for name in map(str, trials) if name in metrics or name.startswith("at.")]
+                without, [name for name in map(str, trials) if name in metrics or name.startswith("at.")]
             ] = math.nan
         return trials
 

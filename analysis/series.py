@@ -6,6 +6,7 @@ A function that takes `values` takes an array [n] in the order of steps and retu
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -16,6 +17,11 @@ Values = npt.NDArray[np.float64]
 
 # A value of a step is a noisy estimate; where a curve is smoothed, it is over this share of its values.
 SMOOTHING_SHARE = 0.03
+# The end of a series, of which its pace is taken.
+END_SHARE = 0.3
+# In how many blocks series are cut. Where they have not the same length, so many values of the shortest at least are in
+# a block, so that blocks have about as many.
+MOST_BLOCKS, FEWEST_BLOCKS, FEWEST_IN_BLOCK = 100, 4, 5
 
 
 class Series(NamedTuple):
@@ -56,11 +62,17 @@ def last_tenth(values: Values) -> float:
     return float(values[-max(1, len(values) // 10) :].mean()) if len(values) else math.nan
 
 
-def change_at_the_end(values: Values) -> float:
-    """By how much the last 10 % of the values lie above the 10 % before them."""
-    tenth = max(1, len(values) // 10)
-    before = values[-2 * tenth : -tenth]
-    return last_tenth(values) - float(before.mean()) if len(before) else math.nan
+def pace_at_the_end(values: Values) -> float:
+    """By how much they would change, were the series to go on for as long again at the pace of its last 30 %.
+
+    That is the slope of the least-squares line through the last 30 % of the values, times their number.
+    """
+    n = len(values)
+    last = values[n - max(2, round(n * END_SHARE)) :] if n > 1 else values[:0]
+    if not len(last):
+        return math.nan
+    places = np.arange(len(last)) - (len(last) - 1) / 2
+    return float(n * (places * last).sum() / (places**2).sum())
 
 
 def start(series: Series, n: int) -> float:
@@ -70,10 +82,27 @@ def start(series: Series, n: int) -> float:
     return float(values.mean()) if len(values) else math.nan
 
 
-def roughness(values: Values) -> float:
-    """Mean absolute change from one value to the next over the second half, where the trend is over."""
-    changes = np.abs(np.diff(values[len(values) // 2 :]))
-    return float(changes.mean()) if len(changes) else math.nan
+def blocks_of(lengths: Sequence[int]) -> int:
+    """In how many blocks series of these lengths are cut to compare their roughness; 0 where they are too short."""
+    if not lengths:
+        return 0
+    same, shortest = len(set(lengths)) == 1, min(lengths)
+    blocks = min(MOST_BLOCKS, shortest if same else shortest // FEWEST_IN_BLOCK)
+    return blocks if blocks >= FEWEST_BLOCKS else 0
+
+
+def roughness(values: Values, blocks: int) -> float:
+    """How much the changes from one block to the next scatter over the second half: their mean absolute deviation.
+
+    A block is an equal share of the series, and counts as its mean. So series that estimate their values from as many
+    cases in all, with few large batches or many small ones, have as much noise in a block. A steady rise is not rough.
+    """
+    if not FEWEST_BLOCKS <= blocks <= len(values):
+        return math.nan
+    starts = np.arange(blocks) * len(values) // blocks
+    means = np.add.reduceat(values, starts) / np.diff(starts, append=len(values))
+    changes = np.diff(means[blocks // 2 :])
+    return float(np.abs(changes - changes.mean()).mean())
 
 
 def rises_then_drops(values: Values, level: float, margin: float) -> bool:

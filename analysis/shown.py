@@ -150,6 +150,10 @@ def notes(table: pd.DataFrame, record: Record) -> list[str]:
             cases = first.cases.replace("_", " ")
             alone += f" The number of {cases} alone leaves a binomial standard error of up to {points}."
         said.append(alone)
+    if (table.tuned != "").any():
+        said.append(
+            "Tuned hyperparameters are chosen by every third seed, from seed 0; n counts the others, which tell."
+        )
     if table.diverged.any():
         said.append("Diverged seeds are not part of an arm's mean; such an arm has no difference and no p.")
     if table.stopped.any():

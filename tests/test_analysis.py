@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from storages import Accuracy, made_storage
+from storages import made_storage
 
 from analysis import load
 from analysis.comparison import from_reference
@@ -144,32 +144,6 @@ def test_an_arm_with_a_diverged_seed_has_no_difference(tmp_path: Path) -> None:
     assert table.difference["50"] == pytest.approx(2.5)
     assert table.p_holm["50"] == table.p["50"]  # the only comparison
     assert table.loc[["12", "25"], ["difference", "difference_low", "p", "p_holm"]].isna().all(axis=None)
-
-
-@pytest.mark.parametrize(
-    ("second", "selected", "pending"),
-    [
-        ((0.99, 0.99), "lr=0.2", 0),
-        ((0.5, 0.5), "lr=0.1", 0),
-        ((0.99, None), "lr=0.1", 1),  # not yet in the race
-        ((0.99, "stopped"), "lr=0.1", 0),  # out of it
-        ((0.99, "diverged"), "lr=0.1", 0),  # counts as 0
-    ],
-)
-def test_selection_is_among_candidates_whose_seeds_have_ended(
-    tmp_path: Path, second: tuple[Accuracy, Accuracy], selected: str, pending: int
-) -> None:
-    # Both candidates of one arm, their validation accuracy being their test accuracy.
-    store = made_storage(tmp_path, {"first": (0.9, 0.9), "second": second})
-    record = {**store.study("width"), "selected_by": "validation_accuracy"}
-    for arm, lr in zip(record["arms"], (0.1, 0.2), strict=True):
-        arm["candidates"][0]["overrides"] = {"lr": lr}
-    record["arms"] = [{**record["arms"][0], "candidates": [arm["candidates"][0] for arm in record["arms"]]}]
-    store.save_study(record)
-    results = load(store)
-    results.trials["validation_accuracy"] = results.trials.test_accuracy
-    assert set(results.of("width").tuned) == {selected}
-    assert arm_table(results, "width").pending.tolist() == [pending]
 
 
 def test_a_curve_is_smoothed_over_3_percent_of_it() -> None:

@@ -83,10 +83,34 @@ def test_an_epochs_metrics_are_those_of_its_weights_on_the_whole_test_set(digits
     values = run.history.values()
     assert values["test_accuracy"] == pytest.approx(hits[:, 0].mean())
     assert values["test_top5"] == pytest.approx(hits[:, :5].any(axis=1).mean())
-    assert values["one_class"] == (len(set(ranked[:, 0])) == 1)
+    assert values["one_class"] == 0 < len(set(ranked[:, 0]))
     loss = torch.nn.functional.cross_entropy(logits, torch.tensor(digits.test_labels))
     assert values["test_loss"] == pytest.approx(loss.item(), rel=1e-5)
     assert values["best_test_accuracy"] == series(run, "test_accuracy").max() > 0.3
+
+
+class Mostly(torch.nn.Module):
+    """Answers class 1 for images brighter than this on average, else class 0."""
+
+    def __init__(self, brightness: float) -> None:
+        super().__init__()
+        self.brightness, self.scale = brightness, torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        answers = (images.mean((1, 2, 3)) > self.brightness).long()
+        return self.scale * torch.nn.functional.one_hot(answers, 10)
+
+
+@pytest.mark.parametrize(("others", "collapsed"), [(0, 1.0), (3, 1.0), (4, 0.0)])
+def test_a_network_has_collapsed_where_99_percent_of_its_answers_are_the_same(
+    digits: Dataset, others: int, collapsed: float
+) -> None:
+    images = torch.tensor(digits.test_images)
+    assert len(images) == 360
+    brightest = (images / 255).mean((1, 2, 3)).sort(descending=True).values
+    run = begun(digits, epochs=1)
+    run.training.model = Mostly(float(brightest[others]) + 1e-6)  # type: ignore[attr-defined]
+    assert to_the_end(run, 10**6).history.values()["one_class"] == collapsed
 
 
 def test_how_steps_are_divided_changes_nothing(digits: Dataset) -> None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from study.errors import StudyError, mistakes_in
 
 # Of a trial: the value that its metric counts as; the mean of the metric's first steps; how much it changes from
-# one step to the next.
+# one part of the training to the next.
 Measure = Literal["value", "start", "roughness"]
 
 Kind = Literal[
@@ -130,7 +130,10 @@ def below(
 
 
 def rougher(metric: str, sentence: str, arm: object, *others: object) -> Claim:
-    """The first arm's metric changes more from one step to the next, over the second half of the training."""
+    """The first arm's metric changes more from one hundredth of the training to the next, over its second half.
+
+    Hundredths, not steps: a step of a small batch has more noise, whatever the training does.
+    """
     return _claim("above", metric, sentence, arm, *others, measure="roughness", margin=0.0)
 
 
@@ -153,7 +156,10 @@ def about_published(sentence: str, *arms: object, margin: float | None = None) -
 
 
 def levels_off(metric: str, sentence: str, *arms: object, margin: float | None = None) -> Claim:
-    """The metric's last tenth is within `margin` of the tenth before; by default 1 point of a metric in %."""
+    """Were the training to go on for as long again, the metric would change by less than `margin`.
+
+    At the pace of its last 30 %. The margin is by default 1 point of a metric in %.
+    """
     return _claim("levels_off", metric, sentence, *arms, margin=margin)
 
 

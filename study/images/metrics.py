@@ -15,6 +15,6 @@ METRICS = (
     higher("validation_accuracy", "%", worst=0.0, optional=True),
     higher("train_accuracy", "%", counts="tail", worst=0.0, label="training accuracy"),
     lower("train_loss", "nats", counts="tail", label="training loss"),
-    # 1 where the network answers one class for every test image.
+    # 1 where the most frequent answer makes up 99 % of all answers on the test set, or more.
     lower("one_class", optional=True, label="answers one class"),
 )

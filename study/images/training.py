@@ -21,6 +21,8 @@ from study.images.step_graph import StepGraphs
 from study.own_code import is_plugin
 
 EVALUATION_BATCH = 1000
+# Where so large a share of all answers is one class, the network has collapsed.
+ONE_CLASS = 0.99
 
 
 class ImageTraining(Images):
@@ -135,14 +137,14 @@ class ImageTraining(Images):
 
     @torch.no_grad()
     def _measure(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean loss, top-1 and top-5 accuracy, and whether all answers are one class, float64 [4].
+        """Mean loss, top-1 and top-5 accuracy, and whether nearly all answers are one class, float64 [4].
 
         And which images are answered right, bool [N].
         """
         self.model.eval()
         right = torch.zeros(len(labels), dtype=torch.bool, device=self.device)
         sums = torch.zeros(3, dtype=torch.float64, device=self.device)
-        lowest = highest = labels.new_full((), -1)
+        counts: Tensor | int = 0  # of each class among the answers, int64 [K]
         for first in range(0, len(labels), EVALUATION_BATCH):
             wanted = labels[first : first + EVALUATION_BATCH]
             logits = self._forward(images[first : first + EVALUATION_BATCH])
@@ -151,10 +153,9 @@ class ImageTraining(Images):
             right[first : first + EVALUATION_BATCH] = hits[:, 0]
             loss = nn.functional.cross_entropy(logits, wanted, reduction="sum")
             sums += torch.stack([loss, hits[:, 0].sum(), hits.sum()])
-            answers = best[:, 0]
-            lowest = answers.min() if first == 0 else torch.minimum(lowest, answers.min())
-            highest = torch.maximum(highest, answers.max())
-        return torch.cat([sums / len(labels), (lowest == highest).double()[None]]), right
+            counts += (best[:, :1] == torch.arange(logits.shape[1], device=best.device)).sum(0)
+        most = torch.as_tensor(counts).max() / len(labels)
+        return torch.cat([sums / len(labels), (most >= ONE_CLASS).double()[None]]), right
 
     def correct_cases(self) -> Mapping[str, Tensor]:
         """Which test images it answers right, bool [N]: as last measured, or measured now in a continued trial."""
