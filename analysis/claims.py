@@ -152,13 +152,16 @@ class _Data:
         worst = math.nan if metric.worst is None else metric.worst
         return measured(self.trials, metric.name).mask(self.diverged, worst) * metric.scale
 
-    def fair(self, found: Comparison, *arms: str) -> Comparison:
-        """Undecided where a trial of the arms diverged: the seeds that did not are no fair sample."""
-        if not set(self.trials.arm[self.diverged]) & set(arms):
+    def between(self, found: Comparison, *arms: str, fair: bool = False) -> Comparison:
+        """A comparison that rests on the trials of these arms.
+
+        With `fair`, undecided where one of them diverged: the seeds that did not are no fair sample.
+        """
+        found = dataclasses.replace(found, arms=arms)
+        if not fair or not set(self.trials.arm[self.diverged]) & set(arms):
             return found
-        return dataclasses.replace(
-            found, verdict=UNDECIDED, note="a diverged trial has no value here", seeds_to_decide=None
-        )
+        note = "a diverged trial has no value here"
+        return dataclasses.replace(found, verdict=UNDECIDED, note=note, seeds_to_decide=None, for_good=True)
 
     def of_arm(self, arm: str, values: pd.Series) -> pd.Series:
         """The arm's values by seed."""
@@ -175,12 +178,12 @@ def _ordered(
         differences = minus(data.of_arm(larger, values), data.of_arm(smaller, values))
         what, unit = f"{larger} − {smaller}", unit_of_differences(metric)
         found = greater(what, differences, claim.margin or 0.0, len(pairs), unit, data.looks)
-        yield _fair(data, claim, found, larger, smaller)
+        yield data.between(found, larger, smaller, fair=_without_value(data, claim))
 
 
-def _fair(data: _Data, claim: Claim, found: Comparison, *arms: str) -> Comparison:
-    without_value = claim.measure == "value" and data.metrics[claim.metric].worst is None
-    return data.fair(found, *arms) if without_value else found
+def _without_value(data: _Data, claim: Claim) -> bool:
+    """Whether a diverged trial has no value of what is compared."""
+    return claim.measure == "value" and data.metrics[claim.metric].worst is None
 
 
 def _trend(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
@@ -197,7 +200,7 @@ def _trend(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
         slopes = slopes.mask(slopes.abs() <= ROUNDING * by_seed.abs().max(axis=1), 0.0)
         unit = unit_of_differences(metric) + A_STEP
         found = greater("rises" if rises else "falls", slopes, 0.0, 1, unit, data.looks)
-        yield _fair(data, claim, found, *arms)
+        yield data.between(found, *arms, fair=_without_value(data, claim))
     yield from _ordered(data, claim, arms, [(b, a) if rises else (a, b) for a, b in steps])
 
 
@@ -215,7 +218,7 @@ def _equivalent(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparis
     for a, b in pairs:
         differences = minus(data.of_arm(b, values), data.of_arm(a, values))
         found = within(f"{b} − {a}", differences, claim.margin or 0.0, len(pairs), unit, data.looks)
-        yield _fair(data, claim, found, a, b)
+        yield data.between(found, a, b, fair=_without_value(data, claim))
 
 
 def _about_published(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
@@ -226,7 +229,7 @@ def _about_published(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Com
         named = "" if metric.name == first else f" ({metric.name.replace('_', ' ')})"
         what, unit = f"another run of {arm} − published{named}", unit_of_differences(metric)
         found = one_of_ours(what, ours, published, claim.margin or 0.0, len(pairs), unit, data.looks)
-        yield data.fair(found, arm) if metric.worst is None else found
+        yield data.between(found, arm, fair=metric.worst is None)
 
 
 def _levels_off(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
@@ -236,7 +239,7 @@ def _levels_off(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparis
         what, unit = f"{arm}, were it to go on for as long again", unit_of_differences(metric)
         found = within(what, data.of_arm(arm, change), claim.margin or 0.0, len(arms), unit, data.looks)
         # Before it diverges, a trial may well be level.
-        yield data.fair(found, arm)
+        yield data.between(found, arm, fair=True)
 
 
 def _happens(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
@@ -245,7 +248,7 @@ def _happens(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]
     happened = measured(data.trials, metric.name).mask(data.diverged, 0.0)
     for arm in arms:
         what = f"{arm}, {metric.label or metric.name.replace('_', ' ')}"
-        yield share(what, data.of_arm(arm, happened), claim.runs == "every", data.looks)
+        yield data.between(share(what, data.of_arm(arm, happened), claim.runs == "every", data.looks), arm)
 
 
 def _drops(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
@@ -255,7 +258,7 @@ def _drops(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
     dropped = dropped.mask(data.diverged, 0.0)
     for arm in arms:
         what = f"{arm} rises, then drops to {f'{claim.level:g} {metric.unit}'.rstrip()}"
-        yield share(what, data.of_arm(arm, dropped), claim.runs == "every", data.looks)
+        yield data.between(share(what, data.of_arm(arm, dropped), claim.runs == "every", data.looks), arm)
 
 
 COMPARED: dict[str, Callable[[_Data, Claim, list[str]], Iterator[Comparison]]] = {

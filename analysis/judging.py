@@ -43,6 +43,8 @@ class Comparison:
     verdict: str
     note: str = ""
     seeds_to_decide: tuple[int, int | None] | None = None
+    arms: tuple[str, ...] = ()
+    for_good: bool = False
 
     def __str__(self) -> str:
         if self.n == 0:

@@ -55,7 +55,9 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     images.cost              parameters and FLOPs, mostly without torch
 
     key                      what makes two trials the same
+    recording                what the record of a study says
     plan                     which trials are to be trained
+    until_decided            more seeds, where something is undecided
 
     cluster.jobs             submitted studies
     cluster.payload          what travels with a job

@@ -17,13 +17,15 @@ from study.declare.data import default_folder
 from study.declare.loading import load
 from study.declare.study import Study
 from study.errors import StudyError
-from study.plan import Plan, make_plan
+from study.plan import More, Plan
+from study.recording import left_out
 from study.running.options import Options
 from study.running.runner import Outcome
 from study.store.files import RefusedFile
 from study.store.records import Damaged
 from study.store.trial_store import TrialStore, keys_of, open_store
 from study.terminal import styled
+from study.until_decided import planned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,19 +44,26 @@ class Artifacts:
     problems: list[str]
 
 
-def tune(plan: Plan, store: TrialStore, options: Options, console: Console) -> Outcome:
-    """Train what is pending, or was stored and is damaged. Starts Ray only where there is work."""
+def tune(
+    plan: Plan, store: TrialStore, options: Options, console: Console, more: More = lambda at_once: None
+) -> Outcome:
+    """Train what is pending, or was stored and is damaged; then what `more` plans, given how many trials run at once.
+
+    Starts Ray only where there is work.
+    """
     if options.scheduler is not None:
         _check_schedulable(plan, options.scheduler)
     if store.root.protocol == "memory":
         raise StudyError(f"storage {store.root} is this process's memory, which trials can't write to.")
     store.check_writable()
-    events = None
-    if options.tensorboard:
-        from study.store.tensorboard import EventFiles
-
-        events = EventFiles(store, plan.records)
     plan = plan.checked(store)
+    for record in plan.records:
+        if n := left_out(store, record):
+            console.print(
+                styled(
+                    f"{record['name']}: was run with {n} seeds more, which stay stored and are left out now"
+                )
+            )
     for key, damage in plan.damaged.items():
         console.print(styled(f"{plan.trials[key].name}: is trained again: {damage}", style="yellow"))
     console.print(_counted(plan), highlight=False)
@@ -64,15 +73,31 @@ def tune(plan: Plan, store: TrialStore, options: Options, console: Console) -> O
         console.print(
             f"{', '.join(anew)} can't be continued: a trial that is killed starts anew.", highlight=False
         )
+    events = None
+    if options.tensorboard:
+        from study.store.tensorboard import EventFiles
+
+        events = EventFiles(store, plan.records)
+
+    def following(at_once: int) -> Plan | None:
+        then = more(at_once)
+        if then:
+            console.print(_counted(then), highlight=False)
+        if then and events:
+            events.add(then.records)
+        return then
+
+    then: Plan | None = plan
     if not plan.pending:
         plan.begin(store)
-        outcome = Outcome()
-    else:
-        on_finished = events.write if events else lambda key: None
+        then = following(1)
+    outcome = Outcome()
+    if then:
         from study.running import in_process, runner
 
         run_plan = in_process.run if options.in_process else runner.run
-        outcome = run_plan(plan, store, options, console, on_finished)
+        on_finished = events.write if events else lambda key: None
+        outcome = run_plan(then, store, options, console, on_finished, following)
     if events:
         for key in plan.stored:
             events.write(key)
@@ -177,12 +202,16 @@ def run(
     overrides: Mapping[str, Any] | None = None,
     fresh: bool = False,
     progress: bool = True,
+    until_decided: bool = False,
+    max_seeds: int | None = None,
     **options: Any,
 ) -> pd.DataFrame:
     """Run studies and return their results: one row per study, arm and seed.
 
     studies: each a Study, a file or a name.
     seeds: the seeds 0 to N - 1; by default as many as a study plans, or 3.
+    until_decided: then one more seed of the arms of which something is undecided, until nothing is, or `max_seeds`
+        (by default 30) are trained.
     overrides: hyperparameters that hold for all arms, such as {"lr": 0.05}.
     options: as in `study.running.options.Options`: max_concurrent=2, in_process=True, ...
 
@@ -203,8 +232,12 @@ def run(
     named = [one if one.name else one.called(slug(one.title)) for one in loaded]
     store = open_store(storage)
     folder = default_folder() if data_dir is None else Path(data_dir)
-    plan = make_plan(named, seeds, store, folder, overrides, fresh, keep_stopped=how.scheduler is not None)
-    outcome = tune(plan, store, how, Console(stderr=True, quiet=not progress))
+    console = Console(stderr=True, quiet=not progress)
+    plan, more = planned(
+        named, seeds, store, folder, overrides or {}, fresh, how.scheduler is not None,
+        until_decided=until_decided, max_seeds=max_seeds, console=console,
+    )  # fmt: skip
+    outcome = tune(plan, store, how, console, more)
     if outcome.interrupted:
         raise KeyboardInterrupt
     if outcome.failed:

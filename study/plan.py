@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,8 @@ from study.declare.data import SharedData
 from study.declare.study import Study
 from study.errors import StudyError
 from study.key import former_keys, trial_keys
-from study.provenance import versions
-from study.store.files import StorageError
-from study.store.records import MOST_NAME_BYTES, STUDY, STUDY_NAME, Damaged, decoded, encoded
+from study.recording import record_of, unreadable
+from study.store.records import MOST_NAME_BYTES, STUDY_NAME
 from study.store.trial_store import States, TrialStore, keys_of
 from study.training import Training
 
@@ -114,6 +113,10 @@ class Plan:
         return sum(len(keys_of(record)) for record in self.records)
 
 
+# What is to be trained after a plan, given how many trials run at once; None where nothing is.
+More = Callable[[int], Plan | None]
+
+
 def make_plan(
     studies: Sequence[Study],
     seeds: int | None,
@@ -122,10 +125,12 @@ def make_plan(
     overrides: Mapping[str, Any] | None = None,
     fresh: bool = False,
     keep_stopped: bool = False,
+    of_arms: Mapping[tuple[str, str], int] | None = None,
 ) -> Plan:
     """All studies together; a training, config and seed that several share is one trial.
 
-    Each is run with the seeds 0 to `seeds` - 1; by default as many as it plans, or 3.
+    Each is run with the seeds 0 to `seeds` - 1; by default as many as it plans, or 3. `of_arms` says for a study's name
+    and an arm how many that arm has, in a run whose seeds depend on what is found; no number was planned then.
     `fresh` ignores what is stored; `keep_stopped` leaves trials alone that a scheduler stopped early, which
     are continued otherwise. Without a `data_folder` (the data are elsewhere) keys are not those of a store.
 
@@ -140,8 +145,9 @@ def make_plan(
     trials: dict[str, Trial] = {}
     mistakes: list[str] = []
     for study in studies:
-        kind, arms, n = study.kind, [], seeds or study.seeds or DEFAULT_SEEDS
+        kind, arms = study.kind, []
         for arm in study.expand():
+            n = (of_arms or {}).get((study.name, arm.label)) or seeds or study.seeds or DEFAULT_SEEDS
             candidates = []
             for candidate in arm.candidates:
                 try:
@@ -161,8 +167,9 @@ def make_plan(
                 candidates.append({"overrides": dict(candidate), "keys": keys})
             arms.append({"label": arm.label, "overrides": dict(arm.overrides), "candidates": candidates})
         if not mistakes:  # a record says what holds, such as the data
-            records.append(_record(study, n, arms, overrides or {}, store))
-    mistakes = mistakes or [*filter(None, map(_unreadable, records))]
+            planned = study.seeds if of_arms is None else None
+            records.append(record_of(study, planned, arms, overrides or {}, store))
+    mistakes = mistakes or [*filter(None, map(unreadable, records))]
     if mistakes:
         raise StudyError(*dict.fromkeys(mistakes))
     resumed = set() if keep_stopped else states.stopped & trials.keys()
@@ -218,63 +225,3 @@ def _trainings(studies: Sequence[Study]) -> dict[str, type[Training]]:
                 "Rename one, or give it another name: name = '...' in the class.",
             )
     return trainings
-
-
-def _unreadable(record: dict[str, Any]) -> str | None:
-    """Why the record could not be read again: a title that is too long, say. Nothing is trained then."""
-    try:
-        decoded(encoded(record), STUDY, record["name"])
-    except (Damaged, ValueError, TypeError) as why:
-        return str(why)
-    return None
-
-
-def _looks(store: TrialStore, study: Study, seeds: int, arms: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the record says of seeds: how many were planned before the first run, and with how many it has been run.
-
-    A study of other trials is another one.
-    """
-    try:
-        before = store.study(study.name)
-    except (Damaged, StorageError):
-        before = {}
-    if not before or not set(keys_of(before)) & set(keys_of({"arms": arms})):
-        return {"planned_seeds": study.seeds, "looked_at": [seeds]}
-    planned = study.seeds if before.get("planned_seeds") == study.seeds else None
-    # Records of study 0.1 tell the last number alone.
-    return {
-        "planned_seeds": planned,
-        "looked_at": sorted({seeds, *(before.get("looked_at") or [before["seeds"]])}),
-    }
-
-
-def _record(
-    study: Study, seeds: int, arms: list[dict[str, Any]], overrides: Mapping[str, Any], store: TrialStore
-) -> dict[str, Any]:
-    """studies/<name>.json: what analysis needs to know of a study."""
-    kind, fixed = study.kind, {**study.fixed, **overrides}
-    return {
-        "name": study.name,
-        "source": study.source,
-        "title": study.title,
-        "figure": study.figure,
-        "question": study.question,
-        "varies": study.varies,
-        "reference": study.reference_arm(),
-        "seeds": seeds,
-        **_looks(store, study, seeds, arms),
-        "training": kind.called(),
-        "continues": kind.continues,
-        "counts": kind.counts,
-        "metrics": [metric.model_dump(mode="json") for metric in kind.metrics],
-        "watched": study.watched,
-        "selected_by": study.selected_by,
-        "arms": arms,
-        "fixed": fixed,
-        "overrides": dict(overrides),
-        "data": study.data_settings(fixed),
-        "published_for": study.data_settings(study.fixed),
-        "versions": versions(),
-        "published": study.published,
-        "claims": [claim.model_dump(mode="json") for claim in study.claims],
-    }

@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -26,6 +26,7 @@ from study.cli.options import (
     InProcess,
     MaxConcurrent,
     MaxFailures,
+    MaxSeeds,
     Precision,
     SchedulerOption,
     Seeds,
@@ -34,13 +35,13 @@ from study.cli.options import (
     Studies,
     TensorBoard,
     TrialTimeout,
+    UntilDecided,
     overrides,
 )
 from study.terminal import say
 
 if TYPE_CHECKING:
     from study.declare.study import Study
-    from study.plan import Plan
     from study.store.trial_store import TrialStore
 
 # Heavy imports stand inside the commands: `study --help` imports no torch, no Ray and no pandas.
@@ -100,11 +101,14 @@ def plan(
     from rich.console import Console
 
     from study.cli import printing
+    from study.plan import check_fit, make_plan
     from study.running.options import Options
     from study.running.runner import preview
 
     options = Options(cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial, address=address)
-    _, made = _planned(studies, seeds, set_, dataset, data_dir, epochs, precision, storage)
+    loaded, changed, store, folder = _given(studies, set_, dataset, data_dir, epochs, precision, storage)
+    made = make_plan(loaded, seeds, store, folder, changed)
+    check_fit(made)
     printing.plan(made, as_json, *preview(made, options, Console(stderr=True)))
 
 
@@ -112,6 +116,8 @@ def plan(
 def tune(
     studies: Studies,
     seeds: Seeds = None,
+    until_decided: UntilDecided = False,
+    max_seeds: MaxSeeds = None,
     set_: Set = None,
     dataset: DatasetOption = None,
     data_dir: DataDir = None,
@@ -142,15 +148,19 @@ def tune(
     `study tune search_spaces/network_width.py`
 
     `study tune network_width --dataset digits --epochs 5 --set batch_size=32`
+
+    `study tune network_width --until-decided --max-seeds 20`
     """
     from rich.console import Console
 
     from study import api
     from study.cli import printing, printing_results
+    from study.plan import check_fit
     from study.running.options import Options
     from study.running.resources import decide, this_machine
     from study.store.files import StorageError
     from study.training import Cost
+    from study.until_decided import planned
 
     options = Options(
         cpus_per_trial=cpus_per_trial,
@@ -168,17 +178,23 @@ def tune(
         # What this machine does not have is said before anything is started.
         decide(options.cpus_per_trial, options.gpus_per_trial, [this_machine()], Cost())
     with _told_how_to_continue():
-        store, made = _planned(
-            studies, seeds, set_, dataset, data_dir, epochs, precision, storage, fresh, scheduler is not None
-        )
+        loaded, changed, store, folder = _given(studies, set_, dataset, data_dir, epochs, precision, storage)
+        console = Console(stderr=True)
+        made, more = planned(
+            loaded, seeds, store, folder, changed, fresh, scheduler is not None,
+            until_decided=until_decided, max_seeds=max_seeds, console=console,
+        )  # fmt: skip
+        check_fit(made)
         if dry_run:
             printing.plan(made, as_json)
             return
-        outcome = api.tune(made, store, options, Console(stderr=True))
+        outcome = api.tune(made, store, options, console, more)
         if outcome.interrupted:
             raise KeyboardInterrupt
         try:
             printing_results.results(store, [record["name"] for record in made.records], as_json)
+            if until_decided and not as_json:
+                printing_results.all_verdicts(store, [record["name"] for record in made.records])
         except StorageError as error:  # the trials are stored, what is made of them can't be
             for mistake in error.mistakes:
                 say(mistake, err=True)
@@ -190,29 +206,23 @@ def tune(
         raise typer.Exit(FAILED)
 
 
-def _planned(
+def _given(
     files: list[str],
-    seeds: int | None,
     set_: list[str] | None,
     dataset: str | None,
     data_dir: Path | None,
     epochs: int | None,
     precision: str | None,
     storage: str | None,
-    fresh: bool = False,
-    keep_stopped: bool = False,
-) -> tuple[TrialStore, Plan]:
+) -> tuple[list[Study], dict[str, Any], TrialStore, Path]:
+    """The studies, the hyperparameters that are changed for all, the storage, and the folder with the data."""
     from study.declare.data import default_folder
     from study.declare.loading import load
-    from study.plan import check_fit, make_plan
     from study.store.trial_store import open_store
 
     loaded: list[Study] = [load(given) for given in dict.fromkeys(files)]
     changed = overrides(loaded, set_, dataset, epochs, precision)
-    store = open_store(storage)
-    made = make_plan(loaded, seeds, store, data_dir or default_folder(), changed, fresh, keep_stopped)
-    check_fit(made)
-    return store, made
+    return loaded, changed, open_store(storage), data_dir or default_folder()
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from study.cli.options import (
     JobServer,
     MaxConcurrent,
     MaxFailures,
+    MaxSeeds,
     Precision,
     SchedulerOption,
     Seeds,
@@ -27,6 +28,7 @@ from study.cli.options import (
     TensorBoard,
     TrialTimeout,
     TrustAddress,
+    UntilDecided,
     overrides,
 )
 from study.terminal import plain, say
@@ -66,6 +68,8 @@ def submit(
         typer.Option(metavar="PATH", help="Send this file or folder too; repeatable."),
     ] = None,
     seeds: Seeds = None,
+    until_decided: UntilDecided = False,
+    max_seeds: MaxSeeds = None,
     set_: Set = None,
     dataset: DatasetOption = None,
     data_dir: Annotated[
@@ -97,6 +101,10 @@ def submit(
     from study.declare.loading import load
     from study.running.options import Options
 
+    if max_seeds is not None and not until_decided:
+        from study.errors import StudyError
+
+        raise StudyError("max_seeds (--max-seeds) goes with until_decided (--until-decided)")
     Options(  # its mistakes are said here, before anything is sent
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,

@@ -22,6 +22,22 @@ Seeds = Annotated[
         show_default=False,
     ),
 ]
+UntilDecided = Annotated[
+    bool,
+    typer.Option(
+        "--until-decided",
+        help="Add seeds to arms of which a claim is undecided (or, without claims, a difference), until none is.",
+    ),
+]
+MaxSeeds = Annotated[
+    int | None,
+    typer.Option(
+        min=3,
+        metavar="N",
+        help="With --until-decided: at most so many seeds.  [default: 30]",
+        show_default=False,
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a hyperparameter for all arms; repeatable."),

@@ -46,6 +46,16 @@ def results(store: TrialStore, names: list[str], json_wanted: bool) -> None:
         as_json(shown)
 
 
+def all_verdicts(store: TrialStore, names: list[str]) -> None:
+    """The verdicts on the claims of these studies, where they make any."""
+    from analysis import claims, load
+
+    results = load(store, names)
+    found = [verdict for name in results.studies for verdict in claims.verdicts(results, name)]
+    if found:
+        verdicts(found, False)
+
+
 def verdicts(found: Sequence[Verdict], json_wanted: bool) -> None:
     """Each claim's verdict with the numbers behind it, in the metric's unit; then how many of each."""
     if json_wanted:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from study.errors import StudyError
-from study.plan import Plan
+from study.plan import More, Plan
 from study.running import resources
 from study.running.attempt import Attempt
 from study.running.options import Options
@@ -28,12 +28,23 @@ def run(
     options: Options,
     console: Console,
     on_finished: Callable[[str], None] = lambda key: None,
+    more: More = lambda at_once: None,
 ) -> Outcome:
-    """Train every pending trial and commit the results to the store, as `runner.run` does.
+    """Train every pending trial, and then what `more` gives, and commit the results to the store as `runner.run` does.
 
     Raises whatever a training raises; Ctrl-C comes out as KeyboardInterrupt, and the trial that runs continues from
     where it was saved last.
     """
+    then: Plan | None = plan
+    while then:
+        _train(then, store, options, console, on_finished)
+        then = more(1)
+    return Outcome()
+
+
+def _train(
+    plan: Plan, store: TrialStore, options: Options, console: Console, on_finished: Callable[[str], None]
+) -> None:
     here = resources.this_machine()
     prepared = prepare(plan)
     # A trial that runs alone has a whole GPU.
@@ -66,4 +77,3 @@ def run(
             finally:
                 attempt.close()
             on_finished(trial.key)
-    return Outcome()

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from study import own_code
-from study.plan import Plan, Trial
+from study.plan import More, Plan, Trial
 from study.provenance import git_commit
 from study.running import node_check, resources
 from study.running.attempt import Settings
@@ -29,10 +29,14 @@ from study.training import Cost
 
 @dataclass
 class Outcome:
-    """What became of a plan: the failed trials with their last line and where the traceback lies."""
+    """What became of a plan: the failed trials with their last line and where the traceback lies.
+
+    `at_once`: how many of its trials could run at once.
+    """
 
     failed: dict[str, tuple[Trial, str, str]] = field(default_factory=dict)
     interrupted: bool = False
+    at_once: int = 1
 
 
 def run(
@@ -41,13 +45,15 @@ def run(
     options: Options,
     console: Console,
     on_finished: Callable[[str], None] = lambda key: None,
+    more: More = lambda at_once: None,
 ) -> Outcome:
     """Train every pending trial, longest first, and commit the results to the store.
 
-    `on_finished` is called with the key of each trial once its result is committed. A failed trial leaves
-    the others running. Ctrl-C (and SIGTERM, SIGHUP) saves what runs and stops; a second one stops at once,
-    as KeyboardInterrupt. Raises StudyError where trials don't fit their data, could never have their
-    resources, or a node can't use the storage; nothing has been written then.
+    `on_finished` is called with the key of each trial once its result is committed. `more` is called when all are, and
+    gives the plan that is next, or None. A failed trial leaves the others running, and nothing comes next. Ctrl-C (and
+    SIGTERM, SIGHUP) saves what runs and stops; a second one stops at once, as KeyboardInterrupt. Raises StudyError if
+    trials don't fit their data, could never have their resources, or a node can't use the storage; nothing has been
+    written then.
     """
     with workspace() as folder, ThreadPoolExecutor(1) as thread:
         # The data, and what costs need, take as long as Ray's start does.
@@ -55,7 +61,10 @@ def run(
         with ray_session(options.address, folder) as nodes:
             asked = options.cpus_per_trial or 1, options.gpus_per_trial or 0
             nodes = with_workers(nodes, *asked, _say_to(console))
-            return _train(plan, store, prepared.result(), nodes, options, console, on_finished, folder)
+            outcome = _train(plan, store, prepared.result(), nodes, options, console, on_finished, folder)
+            while not outcome.failed and not outcome.interrupted and (then := more(outcome.at_once)):
+                outcome = _train(then, store, prepare(then), nodes, options, console, on_finished, folder)
+            return outcome
 
 
 def preview(
@@ -127,7 +136,8 @@ def _train(
             ended = store.states().finished | callback.stopped | callback.failed.keys()
             places = callback.to_repeat()
             interrupted = not {trial.key for trial in trials} <= ended | {trials[i].key for i in places}
-    return Outcome(callback.failed, interrupted)
+    at_once = min(share.concurrent_on(nodes) for share in shares.values())
+    return Outcome(callback.failed, interrupted, min(at_once, options.max_concurrent or at_once))
 
 
 def longest_first(trials: list[Trial], costs: dict[str, Cost]) -> list[Trial]:

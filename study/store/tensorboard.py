@@ -25,6 +25,10 @@ class EventFiles:
     def __init__(self, store: TrialStore, records: list[dict[str, Any]]) -> None:
         self._store = store
         self._folders: dict[str, list[str]] = defaultdict(list)
+        self.add(records)
+
+    def add(self, records: list[dict[str, Any]]) -> None:
+        """The studies of further trials."""
         for record in records:
             for arm in record["arms"]:
                 for place, candidate in enumerate(arm["candidates"]):
@@ -32,7 +36,8 @@ class EventFiles:
                     if candidate["overrides"]:
                         folder += f"/candidate-{place}"
                     for seed, key in enumerate(candidate["keys"]):
-                        self._folders[key].append(f"{folder}/seed-{seed}")
+                        if (of_seed := f"{folder}/seed-{seed}") not in self._folders[key]:
+                            self._folders[key].append(of_seed)
 
     def write(self, key: str) -> None:
         """Each metric at the steps where it was measured, at some 10,000 of them at most, and the hyperparameters.

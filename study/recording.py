@@ -1,0 +1,98 @@
+"""studies/<name>.json: what a study's record says, and what the one before it said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from study.declare.study import Study
+from study.provenance import versions
+from study.store.files import StorageError
+from study.store.records import STUDY, Damaged, decoded, encoded
+from study.store.trial_store import TrialStore, keys_of
+
+
+def record_of(
+    study: Study,
+    planned: int | None,
+    arms: list[dict[str, Any]],
+    overrides: Mapping[str, Any],
+    store: TrialStore,
+) -> dict[str, Any]:
+    """What analysis needs to know of a study. `planned` is how many seeds it plans, None where none."""
+    kind, fixed = study.kind, {**study.fixed, **overrides}
+    seeds = max(len(candidate["keys"]) for arm in arms for candidate in arm["candidates"])
+    return {
+        "name": study.name,
+        "source": study.source,
+        "title": study.title,
+        "figure": study.figure,
+        "question": study.question,
+        "varies": study.varies,
+        "reference": study.reference_arm(),
+        "seeds": seeds,
+        **_looks(store, study.name, seeds, planned, arms),
+        "training": kind.called(),
+        "continues": kind.continues,
+        "counts": kind.counts,
+        "metrics": [metric.model_dump(mode="json") for metric in kind.metrics],
+        "watched": study.watched,
+        "selected_by": study.selected_by,
+        "arms": arms,
+        "fixed": fixed,
+        "overrides": dict(overrides),
+        "data": study.data_settings(fixed),
+        "published_for": study.data_settings(study.fixed),
+        "versions": versions(),
+        "published": study.published,
+        "claims": [claim.model_dump(mode="json") for claim in study.claims],
+    }
+
+
+def _looks(
+    store: TrialStore, name: str, seeds: int, planned: int | None, arms: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What the record says of seeds: how many were planned before the first run, and with how many it has been run.
+
+    A study of other trials is another one.
+    """
+    before = recorded(store, name)
+    if not set(keys_of(before)) & set(keys_of({"arms": arms})):
+        return {"planned_seeds": planned, "looked_at": [seeds]}
+    # Records of study 0.1 tell the last number alone.
+    return {
+        "planned_seeds": planned if before.get("planned_seeds") == planned else None,
+        "looked_at": sorted({seeds, *(before.get("looked_at") or [before["seeds"]])}),
+    }
+
+
+def recorded(store: TrialStore, name: str) -> dict[str, Any]:
+    """The record of a study that was run before; one without arms where there is none that can be read."""
+    try:
+        return store.study(name)
+    except (Damaged, StorageError):
+        return {"arms": []}
+
+
+def left_out(store: TrialStore, record: dict[str, Any]) -> int:
+    """How many seeds of an arm, of those that the study was run with before, this record leaves out."""
+    before = {arm["label"]: _keys(arm) for arm in recorded(store, record["name"])["arms"]}
+    more = (
+        before[arm["label"]] - _keys(arm)
+        for arm in record["arms"]
+        if before.get(arm["label"], set()) > _keys(arm)
+    )
+    return max(map(len, more), default=0)
+
+
+def _keys(arm: dict[str, Any]) -> set[str]:
+    return set(arm["candidates"][0]["keys"])
+
+
+def unreadable(record: dict[str, Any]) -> str | None:
+    """Why the record could not be read again: a title that is too long, say. Nothing is trained then."""
+    try:
+        decoded(encoded(record), STUDY, record["name"])
+    except (Damaged, ValueError, TypeError) as why:
+        return str(why)
+    return None
