@@ -9,35 +9,31 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from analysis import series, tuning
 from analysis.digits import unit_of_differences
+from analysis.evidence import Evidence, gathered
 from analysis.judging import (
     A_STEP,
     CONTRADICTED,
-    UNDECIDED,
     Comparison,
     Verdict,
+    above_margin,
     greater,
     one_of_ours,
     share,
     within,
+    within_margin,
 )
-from analysis.looks import Looks
-from analysis.results import ENDED, Results, looks_of, measured
-from analysis.series import Series, Values
+from analysis.other_cases import on_other_cases
+from analysis.results import Results, measured
 from analysis.statistics import ROUNDING, minus, quiet
 from study.declare.claims import TRENDS, Claim
-from study.metric import Metric
-
-# Kinds that compare the whole curve, not only what it counts as.
-OF_CURVES = frozenset({"levels_off", "drops"})
 
 
 @quiet
@@ -45,26 +41,7 @@ def verdicts(results: Results, study: str) -> list[Verdict]:
     """A verdict for each claim of the study, in order."""
     record, metrics = results.studies[study], results.metrics(study)
     claims = [Claim.model_validate(claim) for claim in record["claims"]]
-    of_curves = [
-        claim.metric
-        for claim in claims
-        if claim.metric and (claim.kind in OF_CURVES or claim.measure != "value")
-    ]
-    trials = results.comparable(study)
-    curves = results.curves(trials.key[trials.status.isin(ENDED)], of_curves) if of_curves else None
-    series_of = {}
-    for name in {metrics[name].series for name in of_curves}:
-        of_trials = series.by_trial(curves, name) if curves is not None else {}
-        series_of[name] = [of_trials.get(key) for key in trials.key]
-    places = dict(trials.groupby("arm", sort=False).indices)
-    data = _Data(
-        trials,
-        {str(arm): list(at) for arm, at in places.items()},
-        metrics,
-        series_of,
-        record["published"],
-        looks_of(record),
-    )
+    data = gathered(results, study, claims)
     found = []
     for claim in claims:
         arms = list(claim.arms) or [arm["label"] for arm in record["arms"]]
@@ -96,133 +73,69 @@ def _in_all_seeds(found: Comparison) -> Comparison:
     return dataclasses.replace(found, seeds_to_decide=needed)
 
 
-@dataclass(frozen=True)
-class _Data:
-    """What claims are judged by.
-
-    trials: a row per arm and seed, as Results.comparable gives it. places: the rows of each arm. series: by metric
-    and row a trial's series; None where it was not measured.
-    """
-
-    trials: pd.DataFrame
-    places: dict[str, list[int]]
-    metrics: dict[str, Metric]
-    series: dict[str, list[Series | None]]
-    published: dict[str, dict[str, float]]
-    looks: Looks
-
-    @property
-    def diverged(self) -> pd.Series:
-        """Which rows are trials that diverged."""
-        diverged: pd.Series = self.trials.status == "diverged"
-        return diverged
-
-    def of_series(self, metric: Metric, measure: Callable[[Values], float]) -> pd.Series:
-        """A number of the values of each trial's series, NaN where there are none; not scaled for a unit."""
-        return self._of_each(metric, lambda one: measure(one.values))
-
-    def _of_each(self, metric: Metric, measure: Callable[[Series], float]) -> pd.Series:
-        found = [math.nan if one is None else measure(one) for one in self.series[metric.series]]
-        return pd.Series(found, self.trials.index, float)
-
-    def values(self, claim: Claim, arms: list[str]) -> pd.Series:
-        """What the claim measures of each trial, as it is shown.
-
-        A diverged trial counts as the metric's worst value, NaN where it has none; but it has a curve up to there, with
-        a start and a roughness.
-        """
-        metric = self.metrics[claim.metric]
-        if claim.measure == "value":
-            return self.counted(metric)
-        finished = self.trials.arm.isin(arms) & (self.trials.status == "finished")
-        known = [
-            one
-            for one, counts in zip(self.series[metric.series], finished, strict=True)
-            if counts and one is not None
-        ]
-        if claim.measure == "roughness":
-            blocks = series.blocks_of([len(one.values) for one in known])
-            return self.of_series(metric, lambda values: series.roughness(values, blocks)) * metric.scale
-        # The same steps in each arm, also where one has fewer than the claim speaks of.
-        n = min([claim.steps or 0, *(int(one.steps[-1]) for one in known)])
-        return self._of_each(metric, lambda one: series.start(one, n)) * metric.scale
-
-    def counted(self, metric: Metric) -> pd.Series:
-        """What the metric counts as in each trial, as it is shown; its worst where the trial diverged."""
-        worst = math.nan if metric.worst is None else metric.worst
-        return measured(self.trials, metric.name).mask(self.diverged, worst) * metric.scale
-
-    def between(self, found: Comparison, *arms: str, fair: bool = False) -> Comparison:
-        """A comparison that rests on the trials of these arms.
-
-        With `fair`, undecided where one of them diverged: the seeds that did not are no fair sample.
-        """
-        found = dataclasses.replace(found, arms=arms)
-        if not fair or not set(self.trials.arm[self.diverged]) & set(arms):
-            return found
-        note = "a diverged trial has no value here"
-        return dataclasses.replace(found, verdict=UNDECIDED, note=note, seeds_to_decide=None, for_good=True)
-
-    def of_arm(self, arm: str, values: pd.Series) -> pd.Series:
-        """The arm's values by seed."""
-        rows = self.places[arm]
-        return pd.Series(values.to_numpy(float)[rows], self.trials.seed.to_numpy()[rows])
-
-
 def _ordered(
-    data: _Data, claim: Claim, arms: list[str], pairs: list[tuple[str, str]]
+    data: Evidence, claim: Claim, arms: list[str], pairs: list[tuple[str, str]]
 ) -> Iterator[Comparison]:
     """Is `larger - smaller` above the margin, by seeds, for each pair (larger, smaller)?"""
     metric, values = data.metrics[claim.metric], data.values(claim, arms)
     for larger, smaller in pairs:
         differences = minus(data.of_arm(larger, values), data.of_arm(smaller, values))
-        what, unit = f"{larger} − {smaller}", unit_of_differences(metric)
-        found = greater(what, differences, claim.margin or 0.0, len(pairs), unit, data.looks)
-        yield data.between(found, larger, smaller, fair=_without_value(data, claim))
+        what, unit, margin = f"{larger} − {smaller}", unit_of_differences(metric), claim.margin or 0.0
+        found = greater(what, differences, margin, len(pairs), unit, data.looks)
+        found = data.between(found, larger, smaller, fair=_without_value(data, claim))
+        yield on_other_cases(data, claim, found, np.array([1.0, -1.0]), partial(above_margin, margin))
 
 
-def _without_value(data: _Data, claim: Claim) -> bool:
+def _without_value(data: Evidence, claim: Claim) -> bool:
     """Whether a diverged trial has no value of what is compared."""
     return claim.measure == "value" and data.metrics[claim.metric].worst is None
 
 
-def _trend(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
+def _trend(data: Evidence, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
     """The slope over the places of the arms, where there are more than two; then each step."""
     rises = claim.kind == "increasing"
     steps = list(itertools.pairwise(arms))
     if len(arms) > 2:
         metric, values = data.metrics[claim.metric], data.values(claim, arms)
         # Least squares over the places 0, 1, ..., so that a slope is a contrast of each seed's values.
-        weights = np.arange(len(arms)) - (len(arms) - 1) / 2
-        weights *= (1 if rises else -1) / (weights**2).sum()
+        places = np.arange(len(arms), dtype=np.float64) - (len(arms) - 1) / 2
+        weights = places * ((1 if rises else -1) / (places**2).sum())
         by_seed = pd.concat([data.of_arm(arm, values) for arm in arms], axis=1, join="inner")
         slopes = (by_seed * weights).sum(axis=1, skipna=False)
         slopes = slopes.mask(slopes.abs() <= ROUNDING * by_seed.abs().max(axis=1), 0.0)
         unit = unit_of_differences(metric) + A_STEP
         found = greater("rises" if rises else "falls", slopes, 0.0, 1, unit, data.looks)
-        yield data.between(found, *arms, fair=_without_value(data, claim))
+        found = data.between(found, *arms, fair=_without_value(data, claim))
+        yield on_other_cases(data, claim, found, weights, partial(above_margin, 0.0))
     yield from _ordered(data, claim, arms, [(b, a) if rises else (a, b) for a, b in steps])
 
 
-def _first_above(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
+def _first_above(data: Evidence, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
     return _ordered(data, claim, arms, [(arms[0], other) for other in arms[1:]])
 
 
-def _first_below(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
+def _first_below(data: Evidence, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
     return _ordered(data, claim, arms, [(other, arms[0]) for other in arms[1:]])
 
 
-def _equivalent(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
+def _equivalent(data: Evidence, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
     values, pairs = data.values(claim, arms), list(itertools.combinations(arms, 2))
     unit = unit_of_differences(data.metrics[claim.metric])
     for a, b in pairs:
         differences = minus(data.of_arm(b, values), data.of_arm(a, values))
-        found = within(f"{b} − {a}", differences, claim.margin or 0.0, len(pairs), unit, data.looks)
-        yield data.between(found, a, b, fair=_without_value(data, claim))
+        margin = claim.margin or 0.0
+        found = within(f"{b} − {a}", differences, margin, len(pairs), unit, data.looks)
+        found = data.between(found, a, b, fair=_without_value(data, claim))
+        yield on_other_cases(data, claim, found, np.array([-1.0, 1.0]), partial(within_margin, margin))
 
 
-def _about_published(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
-    pairs = [(arm, data.metrics[name]) for arm in arms for name in data.published.get(arm, {})]
+def _about_published(data: Evidence, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
+    pairs = [
+        (arm, data.metrics[name])
+        for arm in arms
+        for name in data.published.get(arm, {})
+        if claim.metric in ("", name)  # all that were published, or one
+    ]
     first = next(iter(data.metrics))
     for arm, metric in pairs:
         ours, published = data.of_arm(arm, data.counted(metric)), data.published[arm][metric.name]
@@ -232,7 +145,7 @@ def _about_published(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Com
         yield data.between(found, arm, fair=metric.worst is None)
 
 
-def _levels_off(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
+def _levels_off(data: Evidence, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
     metric = data.metrics[claim.metric]
     change = data.of_series(metric, series.pace_at_the_end) * metric.scale
     for arm in arms:
@@ -242,7 +155,7 @@ def _levels_off(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparis
         yield data.between(found, arm, fair=True)
 
 
-def _happens(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
+def _happens(data: Evidence, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
     metric = data.metrics[claim.metric]
     # With a trial that diverged, nothing else happened.
     happened = measured(data.trials, metric.name).mask(data.diverged, 0.0)
@@ -251,7 +164,7 @@ def _happens(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]
         yield data.between(share(what, data.of_arm(arm, happened), claim.runs == "every", data.looks), arm)
 
 
-def _drops(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
+def _drops(data: Evidence, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
     metric = data.metrics[claim.metric]
     level, margin = (claim.level or 0.0) / metric.scale, (claim.margin or 0.0) / metric.scale
     dropped = data.of_series(metric, lambda values: series.rises_then_drops(values, level, margin))
@@ -261,7 +174,7 @@ def _drops(data: _Data, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
         yield data.between(share(what, data.of_arm(arm, dropped), claim.runs == "every", data.looks), arm)
 
 
-COMPARED: dict[str, Callable[[_Data, Claim, list[str]], Iterator[Comparison]]] = {
+COMPARED: dict[str, Callable[[Evidence, Claim, list[str]], Iterator[Comparison]]] = {
     "increasing": _trend,
     "decreasing": _trend,
     "above": _first_above,

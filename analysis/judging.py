@@ -87,7 +87,10 @@ class Verdict:
         kind = self.claim.kind.replace("_", " ")
         kind += " at each step" if self.claim.each_step else ""
         kind += " in every run" if self.claim.runs == "every" else ""
-        return ", ".join(filter(None, (kind, self.metric.title if self.metric else "", measure)))
+        title = self.metric.title if self.metric else ""
+        title += f", minus {self.claim.minus.replace('_', ' ')}" if self.claim.minus else ""
+        kind += " on any test set" if self.claim.any_test_set else ""
+        return ", ".join(filter(None, (kind, title, measure)))
 
     @property
     def numbers(self) -> str:
@@ -108,6 +111,18 @@ class Verdict:
         )
 
 
+def above_margin(margin: float, low: float, high: float) -> str:
+    """What an interval says of the claim that it lies above the margin."""
+    return REPRODUCED if low > margin else CONTRADICTED if high < margin else UNDECIDED
+
+
+def within_margin(margin: float, low: float, high: float) -> str:
+    """What an interval says of the claim that it lies within +-margin."""
+    if low > margin or high < -margin:
+        return CONTRADICTED
+    return REPRODUCED if -margin < low and high < margin else UNDECIDED
+
+
 def greater(
     what: str, differences: pd.Series, margin: float, comparisons: int, unit: str, looks: Looks
 ) -> Comparison:
@@ -117,7 +132,8 @@ def greater(
     the claim's comparisons together.
     """
     interval, strict = _both(differences, comparisons, looks)
-    verdict = REPRODUCED if interval.low > margin else CONTRADICTED if strict.high < margin else UNDECIDED
+    above, below = (above_margin(margin, one.low, one.high) for one in (interval, strict))
+    verdict = REPRODUCED if above == REPRODUCED else CONTRADICTED if below == CONTRADICTED else UNDECIDED
     shown = strict if verdict == CONTRADICTED else interval
     return _compared(what, differences, shown, unit, verdict, abs(interval.middle - margin), looks)
 
@@ -127,8 +143,8 @@ def within(
 ) -> Comparison:
     """Is their mean within +-margin? Yes where the interval lies within, no where it lies outside."""
     interval, strict = _both(differences, comparisons, looks)
-    outside = strict.low > margin or strict.high < -margin
-    inside = -margin < interval.low and interval.high < margin
+    inside = within_margin(margin, interval.low, interval.high) == REPRODUCED
+    outside = within_margin(margin, strict.low, strict.high) == CONTRADICTED
     verdict = REPRODUCED if inside else CONTRADICTED if outside else UNDECIDED
     shown = strict if outside else interval
     distance = abs(margin - abs(interval.middle))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -40,7 +40,8 @@ class Claim(BaseModel):
     `arms` are labels of the study, in the order of the sentence; empty means all arms in their order. `metric` is
     empty where the claim is about all that was published. `margin` and `level` are in the metric's unit, as it is
     shown (points of %). `steps` are those of the measure "start", counted from the first. `each_step` makes of a trend
-    over the arms one from each to the next; `runs` says in which runs something happens.
+    over the arms one from each to the next; `runs` says in which runs something happens. `minus` is a metric that is
+    subtracted, seed by seed; with `any_test_set` a difference has to stand against the choice of the test cases too.
 
     Raises StudyError, listing every mistake.
     """
@@ -57,6 +58,8 @@ class Claim(BaseModel):
     level: float | None = Field(default=None, allow_inf_nan=False)
     each_step: bool = False
     runs: Literal["most", "every"] = "most"
+    minus: str = ""
+    any_test_set: bool = False
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Claim:
@@ -64,12 +67,18 @@ class Claim(BaseModel):
             raise ValueError("steps goes with the measure 'start', and this with it")
         if (self.level is not None) != (self.kind == "drops"):
             raise ValueError("level goes with the kind 'drops', and this with it")
-        if bool(self.metric) == (self.kind == "about_published"):
+        if not self.metric and self.kind != "about_published":
             raise ValueError(f"metric = {self.metric!r}: every kind but 'about_published' names one")
         if self.each_step and self.kind not in TRENDS:
             raise ValueError("each_step goes with the kinds 'increasing' and 'decreasing'")
         if self.runs == "every" and self.kind not in IN_RUNS:
             raise ValueError("runs goes with the kinds 'drops' and 'happens'")
+        if self.minus and (self.kind not in OF_SEVERAL_ARMS or self.measure != "value"):
+            raise ValueError("minus goes with kinds that compare the values of arms")
+        if self.any_test_set and (self.kind not in OF_SEVERAL_ARMS or self.measure != "value" or self.minus):
+            raise ValueError(
+                "any_test_set goes with kinds that compare the values of one metric between arms"
+            )
         return self
 
     def __init__(self, **fields: Any) -> None:
@@ -81,6 +90,18 @@ class Claim(BaseModel):
             raise StudyError(*(f"claims: {kind}: {mistake}" for mistake in said)) from None
 
 
+class Differences(TypedDict, total=False):
+    """What else a claim on differences between arms may ask.
+
+    minus: a metric that is subtracted from the claim's, seed by seed, such as the loss of training from that of the test.
+    any_test_set: the difference stands against the choice of the test cases too, which the seeds don't tell. Needs a
+        metric that is a share of cases (its `cases`), and a training that says which it answers right.
+    """
+
+    minus: str
+    any_test_set: bool
+
+
 def _claim(kind: Kind, metric: str, sentence: str, *arms: object, **more: Any) -> Claim:
     if (first := more.pop("first", None)) is not None:
         more |= {"measure": "start", "steps": first}
@@ -88,45 +109,67 @@ def _claim(kind: Kind, metric: str, sentence: str, *arms: object, **more: Any) -
 
 
 def increasing(
-    metric: str, sentence: str, *arms: object, each_step: bool = False, first: int | None = None
+    metric: str,
+    sentence: str,
+    *arms: object,
+    each_step: bool = False,
+    first: int | None = None,
+    **more: Unpack[Differences],
 ) -> Claim:
     """The metric rises over the arms: its slope over their places is positive, seed by seed.
 
     With `each_step`, each arm has a higher metric than the one before it. With `first`, in the mean of that many first
     steps of the training.
     """
-    return _claim("increasing", metric, sentence, *arms, each_step=each_step, first=first)
+    return _claim("increasing", metric, sentence, *arms, each_step=each_step, first=first, **more)
 
 
 def decreasing(
-    metric: str, sentence: str, *arms: object, each_step: bool = False, first: int | None = None
+    metric: str,
+    sentence: str,
+    *arms: object,
+    each_step: bool = False,
+    first: int | None = None,
+    **more: Unpack[Differences],
 ) -> Claim:
     """The metric falls over the arms: its slope over their places is negative, seed by seed.
 
     With `each_step`, each arm has a lower metric than the one before it. With `first`, in the mean of that many first
     steps of the training.
     """
-    return _claim("decreasing", metric, sentence, *arms, each_step=each_step, first=first)
+    return _claim("decreasing", metric, sentence, *arms, each_step=each_step, first=first, **more)
 
 
 def above(
-    metric: str, sentence: str, arm: object, *others: object, margin: float = 0.0, first: int | None = None
+    metric: str,
+    sentence: str,
+    arm: object,
+    *others: object,
+    margin: float = 0.0,
+    first: int | None = None,
+    **more: Unpack[Differences],
 ) -> Claim:
     """The first arm has a metric higher than each of the others', by more than `margin` in its unit.
 
     With `first`, in the mean of that many first steps.
     """
-    return _claim("above", metric, sentence, arm, *others, margin=margin, first=first)
+    return _claim("above", metric, sentence, arm, *others, margin=margin, first=first, **more)
 
 
 def below(
-    metric: str, sentence: str, arm: object, *others: object, margin: float = 0.0, first: int | None = None
+    metric: str,
+    sentence: str,
+    arm: object,
+    *others: object,
+    margin: float = 0.0,
+    first: int | None = None,
+    **more: Unpack[Differences],
 ) -> Claim:
     """The first arm has a metric lower than each of the others', by more than `margin` in its unit.
 
     With `first`, in the mean of that many first steps.
     """
-    return _claim("below", metric, sentence, arm, *others, margin=margin, first=first)
+    return _claim("below", metric, sentence, arm, *others, margin=margin, first=first, **more)
 
 
 def rougher(metric: str, sentence: str, arm: object, *others: object) -> Claim:
@@ -138,21 +181,26 @@ def rougher(metric: str, sentence: str, arm: object, *others: object) -> Claim:
 
 
 def equivalent(
-    metric: str, sentence: str, *arms: object, margin: float | None = None, first: int | None = None
+    metric: str,
+    sentence: str,
+    *arms: object,
+    margin: float | None = None,
+    first: int | None = None,
+    **more: Unpack[Differences],
 ) -> Claim:
     """No two of the arms differ by as much as `margin` in the metric's unit; by default 1 point of a metric in %.
 
     With `first`, in the mean of that many first steps.
     """
-    return _claim("equivalent", metric, sentence, *arms, margin=margin, first=first)
+    return _claim("equivalent", metric, sentence, *arms, margin=margin, first=first, **more)
 
 
-def about_published(sentence: str, *arms: object, margin: float | None = None) -> Claim:
-    """The arms' published values, of all their metrics, could each be one more run of ours.
+def about_published(sentence: str, *arms: object, metric: str = "", margin: float | None = None) -> Claim:
+    """The arms' published values, of all their metrics or of this one, could each be one more run of ours.
 
     Whether our mean lies within `margin` of it is said besides; by default 1 point of metrics in %.
     """
-    return _claim("about_published", "", sentence, *arms, margin=margin)
+    return _claim("about_published", metric, sentence, *arms, margin=margin)
 
 
 def levels_off(metric: str, sentence: str, *arms: object, margin: float | None = None) -> Claim:

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from study.declare.claims import OF_SEVERAL_ARMS, WITHIN_A_MARGIN
+from study.declare.claims import OF_SEVERAL_ARMS, WITHIN_A_MARGIN, Claim
 from study.declare.domains import is_domain
 from study.errors import StudyError, did_you_mean, validated
+from study.metric import Metric
 
 if TYPE_CHECKING:
     from study.declare.study import Study
@@ -124,6 +125,8 @@ def _label_mistakes(study: Study) -> Iterator[str]:
             yield f"claims: {claim.kind}: give margin=..., in the metric's unit"
         elif claim.kind == "equivalent" and claim.margin == 0:
             yield "claims: equivalent: margin = 0: no two arms differ by less than nothing; give a larger one"
+        if claim.metric in study.metrics:
+            yield from _metric_mistakes(study, claim, study.metrics[claim.metric])
         for label in claim.arms:
             if label not in labels:
                 near = did_you_mean(label, labels)
@@ -131,8 +134,22 @@ def _label_mistakes(study: Study) -> Iterator[str]:
         named = claim.arms or labels
         if claim.kind in OF_SEVERAL_ARMS and len(named) < 2:
             yield f"claims: {claim.kind} compares arms, and there is only {named[0]!r}"
-        if claim.kind == "about_published" and not set(named) & study.published.keys():
-            yield f"claims: {claim.kind}: no published value for {', '.join(map(repr, named))}"
+        known = {name for label in named for name in study.published.get(label, {})}
+        if claim.kind == "about_published" and not (known & {claim.metric} if claim.metric else known):
+            of = f" of {claim.metric}" if claim.metric else ""
+            yield f"claims: {claim.kind}: no published value{of} for {', '.join(map(repr, named))}"
+
+
+def _metric_mistakes(study: Study, claim: Claim, metric: Metric) -> Iterator[str]:
+    if claim.minus and claim.minus not in study.metrics:
+        yield f"claims: {claim.kind}: minus: unknown metric {claim.minus!r}{did_you_mean(claim.minus, study.metrics)}"
+    elif claim.minus and study.metrics[claim.minus].unit != metric.unit:
+        yield f"claims: {claim.kind}: minus: {claim.minus} is not in the unit of {claim.metric}"
+    if claim.any_test_set and not metric.cases:
+        yield (
+            f"claims: {claim.kind}: any_test_set: {claim.metric} is no share of cases that are known one by one; "
+            "a metric says that it is with cases=..."
+        )
 
 
 def _listed(names: Iterable[str]) -> str:

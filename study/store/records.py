@@ -174,6 +174,7 @@ class StudyRecord(FileRecord):
             raise ValueError(f"a claim is about what is no arm: {', '.join(sorted(unknown))}")
         metrics = {metric.name for metric in self.metrics}
         named = [self.watched, *filter(None, (self.selected_by, *(claim.metric for claim in self.claims)))]
+        named += [claim.minus for claim in self.claims if claim.minus]
         named += [metric.series for metric in self.metrics]
         named += [metric for values in self.published.values() for metric in values]
         if len(metrics) < len(self.metrics) or not set(named) <= metrics:
