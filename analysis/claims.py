@@ -24,6 +24,7 @@ from analysis.judging import (
     Comparison,
     Verdict,
     above_margin,
+    either_way,
     greater,
     one_of_ours,
     share,
@@ -129,6 +130,14 @@ def _equivalent(data: Evidence, claim: Claim, arms: list[str]) -> Iterator[Compa
         yield on_other_cases(data, claim, found, np.array([-1.0, 1.0]), partial(within_margin, margin))
 
 
+def _either_way(data: Evidence, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
+    values, (one, other) = data.values(claim, arms), arms
+    differences = minus(data.of_arm(one, values), data.of_arm(other, values))
+    higher = (differences > 0).astype("float64").mask((differences == 0) | differences.isna())
+    found = either_way(f"{one} above {other}", higher, data.looks)
+    yield data.between(found, one, other, fair=_without_value(data, claim))
+
+
 def _about_published(data: Evidence, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
     pairs = [
         (arm, data.metrics[name])
@@ -184,4 +193,5 @@ COMPARED: dict[str, Callable[[Evidence, Claim, list[str]], Iterator[Comparison]]
     "levels_off": _levels_off,
     "drops": _drops,
     "happens": _happens,
+    "either_way": _either_way,
 }

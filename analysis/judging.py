@@ -191,6 +191,20 @@ def share(what: str, happened: pd.Series, every: bool, looks: Looks) -> Comparis
     return Comparison(what, found.n, 100 * found.middle, *ends, OF_SEEDS, verdict)
 
 
+def either_way(what: str, higher: pd.Series, looks: Looks) -> Comparison:
+    """Is it so in some runs and not in others? Values by seed are 1, 0, or NaN where it is neither.
+
+    Seen both ways it is, whatever the number of seeds; seen one way always it is not, where three quarters of all runs
+    are sure to be so.
+    """
+    found = intervals.of_share(higher, looks)
+    both_ways = 0 < found.middle < 1
+    always = found.low >= IN_EVERY_RUN or found.high <= 1 - IN_EVERY_RUN
+    verdict = REPRODUCED if both_ways else CONTRADICTED if always else UNDECIDED
+    ends = (100 * found.low, 100 * found.high) if looks.level(found.n) > 0 else (math.nan, math.nan)
+    return Comparison(what, found.n, 100 * found.middle, *ends, OF_SEEDS, verdict)
+
+
 def _both(differences: pd.Series, comparisons: int, looks: Looks) -> tuple[Interval, Interval]:
     """Sure for this comparison alone, and for all of the claim's together (Bonferroni)."""
     alone = intervals.of_differences(differences, looks)

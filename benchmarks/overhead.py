@@ -23,7 +23,11 @@ from pathlib import Path
 from study.store.trial_store import TrialStore
 
 SEARCH_SPACES = Path(__file__).parents[1] / "search_spaces"
-REPORT = [str(path) for path in sorted(SEARCH_SPACES.glob("*.py")) if path.stem != "optimizers_tuned"]
+REPORT = [
+    str(path)
+    for path in sorted(SEARCH_SPACES.glob("*.py"))
+    if path.stem not in ("more_epochs", "optimizers_tuned")
+]
 DIGITS = ["--dataset", "digits", "--epochs", "5", "--set", "batch_size=32"]
 
 

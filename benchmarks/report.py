@@ -26,7 +26,9 @@ from study.images import data
 from study.store.trial_store import TrialStore, keys_of
 
 STUDIES = sorted(
-    path for path in (HERE.parent / "search_spaces").glob("*.py") if path.stem != "optimizers_tuned"
+    path
+    for path in (HERE.parent / "search_spaces").glob("*.py")
+    if path.stem not in ("more_epochs", "optimizers_tuned")
 )
 
 

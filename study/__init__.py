@@ -118,6 +118,7 @@ if TYPE_CHECKING:
         below,
         decreasing,
         drops,
+        either_way,
         equivalent,
         happens,
         increasing,
@@ -150,6 +151,7 @@ __all__ = [
     "command",
     "decreasing",
     "drops",
+    "either_way",
     "equivalent",
     "function",
     "generator",
@@ -171,8 +173,8 @@ _HOMES = {
     "run": "api",
     "command": "commands",
     **dict.fromkeys(
-        ("Claim", "about_published", "above", "below", "decreasing", "drops", "equivalent", "happens", "increasing",
-         "levels_off", "rougher"), "declare.claims"
+        ("Claim", "about_published", "above", "below", "decreasing", "drops", "either_way", "equivalent", "happens",
+         "increasing", "levels_off", "rougher"), "declare.claims"
     ),
     "load": "declare.loading",
     "Arm": "declare.study",

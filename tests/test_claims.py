@@ -103,6 +103,25 @@ def test_claims_about_test_accuracy(
 
 
 @pytest.mark.parametrize(
+    ("a", "b", "verdict"),
+    [
+        ((0.97, 0.95), (0.96, 0.96), "reproduced"),  # a seed for either
+        ((0.97,) * 12, (0.96,) * 12, "undecided"),
+        ((0.97,) * 13, (0.96,) * 13, "contradicted"),  # three quarters of all runs are sure to be so
+        ((0.96,) * 13, (0.97,) * 13, "contradicted"),
+        ((0.97,) * 13, (*(0.96,) * 12, 0.97), "undecided"),  # a tie is for neither
+        ((0.97,) * 13, (*(0.96,) * 12, 0.98), "reproduced"),
+        ((0.97,) * 3, (0.96, 0.96, "diverged"), "undecided"),
+    ],
+)
+def test_either_arm_may_be_the_better_one(
+    tmp_path: Path, a: Sequence[Accuracy], b: Sequence[Accuracy], verdict: str
+) -> None:
+    found = judged(tmp_path, claims.either_way(TEST, ".", "a", "b"), {"a": a, "b": b})
+    assert found.verdict == verdict, found.numbers
+
+
+@pytest.mark.parametrize(
     ("claim", "a", "b", "verdict"),
     [
         (claims.above(TRAIN, ".", "a", "b", first=5), RISES, SLOWLY, "reproduced"),

@@ -48,11 +48,13 @@ def test_every_published_value_is_claimed() -> None:
         study = load(name)
         claims = [claim for claim in study.claims if claim.kind == "about_published"]
         labels = {label for claim in claims for label in claim.arms or study.published}
-        assert labels == study.published.keys(), name
+        # 11.350 is what is left of a collapse, which has a claim of its own.
+        assert labels | ({"1.0"} if name == "l2_regularization" else set()) == study.published.keys(), name
 
 
 def test_every_shipped_study_loads() -> None:
-    assert available().keys() == {*REPORT, "optimizers_tuned"}
+    assert available().keys() == {*REPORT, "more_epochs", "optimizers_tuned"}
+    assert load("more_epochs").figure is None
     tuned = load("optimizers_tuned")
     assert all(len(arm.candidates) == 8 for arm in tuned.expand())
     assert tuned.fixed["validation_size"] > 0

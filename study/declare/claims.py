@@ -22,10 +22,13 @@ Kind = Literal[
     "levels_off",
     "drops",
     "happens",
+    "either_way",
 ]
 
 # The kinds that compare arms with each other.
-OF_SEVERAL_ARMS = frozenset({"increasing", "decreasing", "above", "below", "equivalent"})
+OF_SEVERAL_ARMS = frozenset({"increasing", "decreasing", "above", "below", "equivalent", "either_way"})
+# Those of them that are about how far arms lie apart.
+DIFFERENCES = OF_SEVERAL_ARMS - {"either_way"}
 # The kinds that say how a metric goes over the arms, and those that say what happens in runs.
 TRENDS, IN_RUNS = frozenset({"increasing", "decreasing"}), frozenset({"drops", "happens"})
 # The kinds that say that two numbers are about the same, for which a margin is needed.
@@ -73,9 +76,9 @@ class Claim(BaseModel):
             raise ValueError("each_step goes with the kinds 'increasing' and 'decreasing'")
         if self.runs == "every" and self.kind not in IN_RUNS:
             raise ValueError("runs goes with the kinds 'drops' and 'happens'")
-        if self.minus and (self.kind not in OF_SEVERAL_ARMS or self.measure != "value"):
+        if self.minus and (self.kind not in DIFFERENCES or self.measure != "value"):
             raise ValueError("minus goes with kinds that compare the values of arms")
-        if self.any_test_set and (self.kind not in OF_SEVERAL_ARMS or self.measure != "value" or self.minus):
+        if self.any_test_set and (self.kind not in DIFFERENCES or self.measure != "value" or self.minus):
             raise ValueError(
                 "any_test_set goes with kinds that compare the values of one metric between arms"
             )
@@ -93,7 +96,7 @@ class Claim(BaseModel):
 class Differences(TypedDict, total=False):
     """What else a claim on differences between arms may ask.
 
-    minus: a metric that is subtracted from the claim's, seed by seed, such as the loss of training from that of the test.
+    minus: a metric that is subtracted from the claim's, seed by seed, such as the loss of training from that of a test.
     any_test_set: the difference stands against the choice of the test cases too, which the seeds don't tell. Needs a
         metric that is a share of cases (its `cases`), and a training that says which it answers right.
     """
@@ -229,3 +232,8 @@ def drops(
 def happens(metric: str, sentence: str, *arms: object, runs: Literal["most", "every"] = "most") -> Claim:
     """In most runs, or in every run, the metric is 1, which it is where something happened; else it is 0."""
     return _claim("happens", metric, sentence, *arms, runs=runs)
+
+
+def either_way(metric: str, sentence: str, one: object, other: object) -> Claim:
+    """In some runs the one arm has the higher metric, in others the other arm."""
+    return _claim("either_way", metric, sentence, one, other)

@@ -134,6 +134,8 @@ def _label_mistakes(study: Study) -> Iterator[str]:
         named = claim.arms or labels
         if claim.kind in OF_SEVERAL_ARMS and len(named) < 2:
             yield f"claims: {claim.kind} compares arms, and there is only {named[0]!r}"
+        if claim.kind == "either_way" and len(named) > 2:
+            yield f"claims: either_way compares two arms, not {len(named)}"
         known = {name for label in named for name in study.published.get(label, {})}
         if claim.kind == "about_published" and not (known & {claim.metric} if claim.metric else known):
             of = f" of {claim.metric}" if claim.metric else ""
