@@ -150,7 +150,9 @@ def _about_published(data: Evidence, claim: Claim, arms: list[str]) -> Iterator[
         ours, published = data.of_arm(arm, data.counted(metric)), data.published[arm][metric.name]
         named = "" if metric.name == first else f" ({metric.name.replace('_', ' ')})"
         what, unit = f"another run of {arm} − published{named}", unit_of_differences(metric)
-        found = one_of_ours(what, ours, published, claim.margin or 0.0, len(pairs), unit, data.looks)
+        diverged = int(data.diverged.iloc[data.places[arm]].sum())
+        margin = claim.margin or 0.0
+        found = one_of_ours(what, ours, published, margin, len(pairs), unit, data.looks, diverged)
         yield data.between(found, arm, fair=metric.worst is None)
 
 

@@ -152,20 +152,28 @@ def within(
 
 
 def one_of_ours(
-    what: str, ours: pd.Series, published: float, margin: float, comparisons: int, unit: str, looks: Looks
+    what: str,
+    ours: pd.Series,
+    published: float,
+    margin: float,
+    comparisons: int,
+    unit: str,
+    looks: Looks,
+    diverged: int = 0,
 ) -> Comparison:
     """Could the published value be one more run of ours (by seed)? `margin` is how near our mean is near.
 
     It could not where it lies outside of the interval of one more run. It could where it lies within the 95 % interval
     at this number of seeds, which must be narrow, or rest on six seeds; or where they are compared by order, near their
-    median.
+    median. The published one did not diverge: where more of ours did than a few that lie far from the others, it is
+    not what ours are like.
     """
     n = int(ours.notna().sum())
     strict = intervals.of_one_more(ours, looks, SIGNIFICANCE / comparisons)
     looked = bool(looks.level(n) > 0)
     usual = intervals.of_one_more(ours, Looks(planned=n) if looked else looks)
     narrow = (usual.high - usual.low) / 2 <= margin or n >= FEWEST_FOR_ONE_MORE
-    inside = narrow and usual.low <= published <= usual.high
+    inside = narrow and not diverged and usual.low <= published <= usual.high
     if usual.by_order and looked:
         # A value that few of the seeds reach is not what ours are like, though it could be one of them.
         inside = n >= FEWEST_FOR_ONE_MORE and abs(usual.middle - published) <= margin
@@ -176,6 +184,7 @@ def one_of_ours(
     near = f"our {'median' if usual.by_order else 'mean'} is {'' if abs(away.middle) <= margin else 'not '}"
     digits = digits_of(unit, [margin], [margin])
     note = f"{near}within {digits.text(margin)} {unit}".rstrip() if n else ""
+    note += f"; {diverged} of {n} diverged" if diverged else ""
     return _compared(what, ours, away, unit, verdict, math.nan, looks, note)
 
 

@@ -18,6 +18,7 @@ from upath import UPath
 from analysis import claims, comparison, figures, shown, tables
 from analysis.judging import Verdict
 from analysis.results import Results, metrics_of
+from analysis.words import explained
 from study.errors import StudyError
 from study.store.files import Files
 from study.store.trial_store import keys_of
@@ -84,7 +85,7 @@ def write(results: Results, out: Path, studies: Iterable[str] | None = None) -> 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"md": tables.in_markdown, "code": tables.code_in_markdown}
+    environment.filters |= {"md": tables.in_markdown, "code": tables.code_in_markdown, "explained": explained}
     said = {
         "sections": sections,
         "summary": _summary(results, sections),

@@ -39,9 +39,8 @@ def planned(
     `scheduled`: a scheduler stops trials early. Raises StudyError as `make_plan` does, and for requests that don't go
     together.
     """
+    check_seeds(until_decided, max_seeds)
     if not until_decided:
-        if max_seeds is not None:
-            raise StudyError("max_seeds (--max-seeds) goes with until_decided (--until-decided)")
         whole = make_plan(studies, seeds, store, data_folder, overrides, fresh, keep_stopped=scheduled)
         return whole, lambda at_once: None
     if scheduled:
@@ -54,6 +53,12 @@ def planned(
         studies, store, data_folder, overrides, most, lambda said: console.print(styled(said, style="bold"))
     )
     return rounds.first(seeds, fresh), rounds.more
+
+
+def check_seeds(until_decided: bool, max_seeds: int | None) -> None:
+    """Raises StudyError for the most seeds of a run whose number of seeds is fixed."""
+    if max_seeds is not None and not until_decided:
+        raise StudyError("max_seeds (--max-seeds) goes with until_decided (--until-decided)")
 
 
 class UntilDecided:

@@ -17,6 +17,7 @@ from analysis import load
 from analysis.claims import COMPARED, verdicts
 from analysis.judging import Verdict
 from analysis.series import Values
+from analysis.words import KINDS, explained
 from study.declare import claims
 from study.declare.claims import Claim, Kind
 
@@ -202,8 +203,52 @@ def test_claims_about_published_values(
     assert found.verdict == verdict, found.numbers
 
 
+def test_a_value_that_few_of_ours_reach_since_the_others_diverge_is_not_reproduced(tmp_path: Path) -> None:
+    ours = {"a": [*["diverged"] * 17, 0.970, 0.971, 0.972]}
+    found = judged(
+        tmp_path, claims.about_published(".", margin=1), ours, published={"a": {"test_accuracy": 97.1}}
+    )
+    assert found.verdict != "reproduced"
+    assert "17 of 20 diverged" in found.numbers
+    # A single one is noticed, and the others are what ours are like.
+    ours = {"a": ["diverged", *[0.969, 0.970, 0.971, 0.972, 0.973] * 2]}
+    found = judged(
+        tmp_path / "one",
+        claims.about_published(".", margin=1),
+        ours,
+        published={"a": {"test_accuracy": 97.1}},
+    )
+    assert found.verdict == "reproduced", found.numbers
+    assert "1 of 11 diverged" in found.numbers
+
+
 def test_every_kind_has_a_verdict() -> None:
-    assert set(COMPARED) == set(get_args(Kind))
+    assert set(COMPARED) == set(KINDS) == set(get_args(Kind))
+
+
+@pytest.mark.parametrize(
+    ("claim", "a", "b", "said"),
+    [
+        (claims.above(TEST, ".", "a", "b", margin=0.5), HIGH, LOW, "lies above 0.50 points."),
+        (claims.above(TEST, ".", "a", "b"), LOW, HIGH, "lies below 0."),
+        (claims.equivalent(TEST, ".", margin=1), HIGH, LOW, "lies outside ±1.00 points."),
+        (claims.equivalent(TEST, ".", margin=5), HIGH, LOW, "lies within ±5.00 points."),
+        (claims.happens("one_class", ".", "a"), COLLAPSED * 6, HIGH * 2, "lies above one half."),
+        (EVERY, [*COLLAPSED * 2, 0.9], HIGH, "a run is without."),
+        (
+            claims.increasing(TEST, ".", "a", "b"),
+            LOW,
+            HIGH,
+            "arms trained with the same seed; the interval lies above 0.",
+        ),
+        (claims.above(TEST, ".", "a", "b"), (0.9,), (0.8,), "one seed says nothing of others."),
+        (claims.above(TEST, ".", "a", "b"), (None,), (None,), "Nothing to compare yet."),
+    ],
+)
+def test_a_verdict_is_explained_in_words(
+    tmp_path: Path, claim: Claim, a: Sequence[Accuracy], b: Sequence[Accuracy], said: str
+) -> None:
+    assert explained(judged(tmp_path, claim, {"a": a, "b": b})).endswith(said)
 
 
 def test_one_seed_decides_nothing(tmp_path: Path) -> None:
@@ -220,6 +265,10 @@ def test_the_numbers_behind_a_verdict_are_the_paired_differences(tmp_path: Path)
     assert str(found.comparisons[0]) == "a − b: 2.00 [−0.48, 4.48] points (n = 3)"
     # Its spread may be a third of that of the seeds, or three times as large.
     assert found.outlook == "would be decided with about 4 to 30 seeds, were the numbers to stay as they are"
+    assert explained(found) == (
+        "Compared is the difference between two arms trained with the same seed; the interval reaches to both sides "
+        "of 0. It would be decided with about 4 to 30 seeds, were the numbers to stay as they are."
+    )
 
 
 def test_a_study_with_another_number_of_seeds_than_planned_is_judged_as_looked_at_often(

@@ -181,6 +181,9 @@ def test_report_and_compare_from_the_command_line(study: Study, out: Path) -> No
     assert rows[0]["pairs"] == 3
     shown = study("compare", "a", "b")
     assert "+1.67 [−1.02, 4.36]" in shown.stdout
+    made_storage(study.folder / "c", {"12": (None, None, None, 0.96), "25": (0.96, 0.97, "diverged")})
+    apart = study("compare", "a", "c")
+    assert "No seed to pair, finished in both and without a diverged one: 12, 25." in apart.stdout
     nothing = study("compare", "width", "depth", "--storage", "a")
     assert nothing.returncode == 2
     assert "No study 'depth' was run" in nothing.stderr

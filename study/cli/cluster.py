@@ -100,11 +100,9 @@ def submit(
     from study.cluster.payload import packed
     from study.declare.loading import load
     from study.running.options import Options
+    from study.until_decided import check_seeds
 
-    if max_seeds is not None and not until_decided:
-        from study.errors import StudyError
-
-        raise StudyError("max_seeds (--max-seeds) goes with until_decided (--until-decided)")
+    check_seeds(until_decided, max_seeds)
     Options(  # its mistakes are said here, before anything is sent
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,

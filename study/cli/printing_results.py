@@ -58,6 +58,8 @@ def all_verdicts(store: TrialStore, names: list[str]) -> None:
 
 def verdicts(found: Sequence[Verdict], json_wanted: bool) -> None:
     """Each claim's verdict with the numbers behind it, in the metric's unit; then how many of each."""
+    from analysis.words import explained
+
     if json_wanted:
         as_json(
             [
@@ -68,6 +70,7 @@ def verdicts(found: Sequence[Verdict], json_wanted: bool) -> None:
                     "metric": verdict.claim.metric,
                     "measure": verdict.claim.measure,
                     "sentence": verdict.claim.sentence,
+                    "explained": explained(verdict),
                     "outlook": verdict.outlook,
                     "comparisons": [_plain(one) for one in verdict.comparisons],
                     "beside": [_plain(one) for one in verdict.beside],
@@ -82,8 +85,7 @@ def verdicts(found: Sequence[Verdict], json_wanted: bool) -> None:
             say(f"{'':<14}{comparison}")
         for comparison in verdict.beside:
             say(f"{'':<14}  {comparison}")
-        if verdict.outlook:
-            say(f"{'':<14}{verdict.outlook}")
+        say(f"{'':<14}{explained(verdict)}")
     counts = {kind: sum(verdict.verdict == kind for verdict in found) for kind in VERDICTS}
     say(f"{len(found)} claims: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()))
 
@@ -128,3 +130,5 @@ def comparison(tables: Mapping[tuple[str, str], pd.DataFrame], a: str, b: str, j
         say(
             f"{title}; B − A{points} over the seeds that both have, with its interval, at any number of seeds."
         )
+        if apart := [arm for arm, pairs in zip(sides.arm, sides.pairs, strict=True) if not pairs]:
+            say(f"No seed to pair, finished in both and without a diverged one: {', '.join(apart)}.")

@@ -21,6 +21,20 @@ CASES = [
     Case("seeds-text", "plan good.py --seeds three", "Invalid value for '--seeds'"),
     Case("seeds-nan", "plan good.py --seeds nan", "Invalid value for '--seeds'"),
     Case("seeds-0-tune", "tune good.py --seeds 0", "seeds = 0: at least 1"),
+    Case("max-seeds-alone", "tune good.py --max-seeds 9", "--max-seeds) goes with until_decided"),
+    Case("max-seeds-2", "tune good.py --until-decided --max-seeds 2", "Invalid value for '--max-seeds'"),
+    Case(
+        "seeds-above-max", "tune good.py --until-decided --seeds 40", "at most 30 seeds are allowed, and 40"
+    ),
+    Case(
+        "until-decided-huge", "tune good.py --until-decided --max-seeds 99999 --seeds 50000", "at most 10,000"
+    ),
+    Case("until-decided-asha", "tune good.py --until-decided --scheduler asha", "leave the scheduler out"),
+    Case(
+        "submit-max-seeds",
+        "submit good.py --address http://localhost:1 --max-seeds 9",
+        "--max-seeds) goes with until_decided",
+    ),
     Case("epochs-0", "plan good.py --epochs 0", "epochs = 0"),
     Case("epochs-negative", "tune good.py --epochs -1", "epochs = -1"),
     Case("epochs-huge", "plan good.py --epochs 99999999999999999999", "epochs"),

@@ -229,6 +229,21 @@ CASES = [
         "margin = 0",
     ),
     study(
+        "claim-any-test-set",
+        "title='a', arms={'a': {}, 'b': {'lr': 1.0}}, claims=[above('train_loss', 'x', 'a', 'b', any_test_set=True)]",
+        "any_test_set: train_loss is no share of cases that are known one by one",
+    ),
+    study(
+        "claim-minus",
+        "title='a', arms={'a': {}, 'b': {'lr': 1.0}}, claims=[above('train_loss', 'x', 'a', 'b', minus='test_los')]",
+        "minus: unknown metric 'test_los'; did you mean 'test_loss'?",
+    ),
+    study(
+        "claim-first-of-cases",
+        "title='a', arms={'a': {}}, claims=[above('train_loss', 'x', 'a', 'b', first=3, any_test_set=True)]",
+        "any_test_set goes with kinds that compare the values of one metric",
+    ),
+    study(
         "claim-runs",
         "title='a', arms={'a': {}}, claims=[Claim(kind='above', metric='a', sentence='x', runs='every')]",
         "runs goes with the kinds",
