@@ -1,9 +1,8 @@
 """Arms whose hyperparameters are tuned: some seeds choose among an arm's candidates, the others tell what was chosen.
 
-A candidate that is chosen by the seeds that then speak for it looks better than it is, since it was lucky with them.
-Where both arms are equal and one of them is tuned, among 8 candidates, 10 seeds call it the better one in 6 to 10 % of
-studies instead of 2.5. Leaving out one seed at a time, so that the others choose for it, does not help: those choices
-depend on each other (benchmarks/calibration.py).
+A candidate that is chosen by the seeds that then speak for it looks better than it is, since it was lucky with them: of
+two equal arms the tuned one is called the better one in 7 to 10 % of studies instead of 2.5. Letting the other seeds
+choose for each one does not help, since those choices depend on each other: 3.5 to 13 % (benchmarks/tuned.py).
 """
 
 from __future__ import annotations
