@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from analysis.own_matplotlib import Axes, Figure, FigureCanvasAgg, style
+from analysis.own_matplotlib import (
+    Axes,
+    Figure,
+    FigureCanvasAgg,
+    Normalize,
+    ScalarMappable,
+    colormaps,
+    style,
+)
 from analysis.plotted import MOST_ARMS, Curves, curves, effects
 from analysis.results import Results
 from analysis.series import Values
@@ -31,10 +39,16 @@ METADATA: dict[str, dict[str, str | None]] = {
 WIDE_RANGE = 15.0
 # Farther out matplotlib fails to divide an axis.
 MOST_DRAWN = 1e100
-# With more arms than the style has colours, the lines differ.
-COLOURS, LINES = 8, ("-", "--", ":")
-# The characters of a figure's title and of a label.
-MOST_IN_TITLE, MOST_IN_LABEL = 200, 100
+# With more arms than the style has colours, the lines differ. With more than both tell apart, a colour map goes over
+# the arms in their order, whose bar names some of them.
+COLOURS, LINES, MAP = 8, ("-", "--", ":"), "viridis"
+MOST_NAMED = 10
+# More lines of a legend, or longer ones, would cover the curves: it is then above them.
+MOST_INSIDE, LONGEST_INSIDE = 8, 24
+# Of more arms, or with longer labels, the effect figure has its arms below each other: inches for each.
+MOST_ACROSS, EACH = 12, 0.16
+# The characters of a figure's title and of a label; the table has the whole text.
+MOST_IN_TITLE, MOST_IN_LABEL = 200, 40
 
 
 def draw_training_curves(results: Results, study: str) -> Figure:
@@ -43,19 +57,22 @@ def draw_training_curves(results: Results, study: str) -> Figure:
     percent = shown.metric.unit == "%"
     with style.context(STYLE, after_reset=True):
         figure, axes = _figure(record)
+        arms = list(shown.table.arm.unique())
+        told_apart = len(arms) <= COLOURS * len(LINES)
         for place, (arm, line) in enumerate(shown.table.groupby("arm", sort=False)):
-            colour = f"C{place % COLOURS}"
+            colour = f"C{place % COLOURS}" if told_apart else colormaps[MAP](place / (len(arms) - 1))
             mean, low, high, raw = (
                 _drawable(line[name].to_numpy(float)) for name in ("mean", "low", "high", "raw")
             )
-            if shown.is_smoothed:
+            if shown.is_smoothed and told_apart:
                 axes.plot(line.x, raw, color=colour, alpha=0.15, linewidth=0.5)
-            axes.fill_between(line.x, low, high, color=colour, alpha=0.3, lw=0)
-            if is_point := np.isfinite(mean).sum() == 1:  # a line or a band of one point has no extent
+            if told_apart:
+                axes.fill_between(line.x, low, high, color=colour, alpha=0.3, lw=0)
+            if is_point := bool(np.isfinite(mean).sum() == 1):  # a line or a band of one point has no extent
                 axes.vlines(line.x, low, high, color=colour, alpha=0.3, lw=4)
             # A label that begins with an underscore would be left out of the legend.
             label = f" {_label(arm)}" if str(arm).startswith("_") else _label(arm)
-            dash = LINES[place // COLOURS % len(LINES)]
+            dash = LINES[place // COLOURS % len(LINES)] if told_apart else "-"
             marks: dict[str, Any] = {"marker": "o", "markersize": 2.5} if shown.sparse or is_point else {}
             axes.plot(line.x, mean, dash, color=colour, label=label, **marks)
         xlabel = "% of its own training" if shown.relative else "step"
@@ -63,50 +80,95 @@ def draw_training_curves(results: Results, study: str) -> Figure:
         if percent and _are_shares(shown.table[["low", "high"]].to_numpy(float)):
             axes.set_ylim(0, 101)
         axes.set_xlim(0, None)
-        axes.legend(title=_label(record["varies"].replace("_", " ")), loc="best")
-        _note(figure, _about(shown) + _left_out(record))
+        title = _label(record["varies"].replace("_", " "))
+        if told_apart:
+            _legend(figure, axes, title, max(map(len, map(_label, arms)), default=0))
+        else:
+            _colour_bar(figure, axes, title, arms)
+        _note(figure, _about(shown, told_apart) + _left_out(record))
     return figure
 
 
-def _about(shown: Curves) -> str:
+def _legend(figure: Figure, axes: Axes, title: str, longest: int) -> None:
+    """Where matplotlib finds room among the curves; of many arms or long labels above them, in columns."""
+    handles, labels = axes.get_legend_handles_labels()
+    if len(labels) <= MOST_INSIDE and longest <= LONGEST_INSIDE:
+        axes.legend(title=title, loc="best")
+        return
+    columns = max(1, min(4, 60 // (longest + 5)))
+    lines = -(-len(labels) // columns)
+    figure.set_figheight(figure.get_figheight() + EACH * (lines + 1))
+    figure.legend(handles, labels, title=title, loc="outside upper center", ncols=columns)
+
+
+def _colour_bar(figure: Figure, axes: Axes, title: str, arms: list[str]) -> None:
+    last = len(arms) - 1
+    bar = figure.colorbar(ScalarMappable(Normalize(0, last), MAP), ax=axes, label=title)
+    places = np.unique(np.linspace(0, last, MOST_NAMED).round().astype(int))
+    bar.set_ticks(places.tolist(), labels=[_label(arms[place]) for place in places])
+
+
+def _about(shown: Curves, told_apart: bool) -> str:
     over = "3 % of the curve" if shown.window is None else f"{shown.window} steps"
     line = "Line: mean over seeds." if shown.seeds > 1 else "Line: one seed."
     if shown.is_smoothed:
-        line = f"Line: moving average over {over}. Faint: one seed, unsmoothed."
-    return line + (f"\nBand: lowest to highest of {shown.seeds} seeds." if shown.seeds > 1 else "")
+        line = f"Line: moving average over {over}." + (" Faint: one seed, unsmoothed." if told_apart else "")
+    banded = shown.seeds > 1 and told_apart
+    return line + (f"\nBand: lowest to highest of {shown.seeds} seeds." if banded else "")
 
 
 def draw_effects(results: Results, study: str) -> Figure:
-    """Arms on x, the first metric on y: every seed a dot, mean and 95 % interval, the published value a mark."""
+    """Arms on x, the first metric on y: every seed a dot, mean and 95 % interval, the published value a mark.
+
+    Many arms, or some with long labels, are below each other, with the metric on x.
+    """
     record, shown = results.studies[study], effects(results, study)
     metric = next(iter(results.metrics(study).values()))
+    labels = [_label(arm) for arm in shown.arm]
+    below = len(labels) > MOST_ACROSS or max(map(len, labels), default=0) > LONGEST_INSIDE
     with style.context(STYLE, after_reset=True):
         figure, axes = _figure(record)
         for place, seeds in enumerate(shown.seeds):
             dots = _drawable(seeds)
-            axes.plot(np.full(len(dots), place - 0.15), dots, "o", color="C0", markersize=3, alpha=0.6)
-        means, spread = (
-            _drawable(shown["mean"].to_numpy(float)),
-            _drawable(shown.half_width.fillna(0).to_numpy(float)),
-        )
-        axes.errorbar(shown.index, means, spread, fmt="_", color="black", capsize=3, markersize=8)
+            _plot(
+                axes, below, np.full(len(dots), place - 0.15), dots, "o", color="C0", markersize=3, alpha=0.6
+            )
+        places, means = shown.index.to_numpy(float), _drawable(shown["mean"].to_numpy(float))
+        spread = _drawable(shown.half_width.fillna(0).to_numpy(float))
+        bars: dict[str, Any] = {"color": "black", "capsize": 3, "markersize": 8, "fmt": "|" if below else "_"}
+        if below:
+            axes.errorbar(means, places, xerr=spread, **bars)
+        else:
+            axes.errorbar(places, means, yerr=spread, **bars)
         published = _drawable(shown.published.to_numpy(float))
-        axes.plot(shown.index + 0.15, published, "D", color="C3", markersize=4, markerfacecolor="none")
-        axes.set_xticks(shown.index, [textwrap.fill(_label(arm), 12) for arm in shown.arm])
-        axes.set(xlabel=_label(record["varies"].replace("_", " ")), ylabel=_label(metric.title))
-        axes.set_xlim(-0.5, len(shown) - 0.5)
+        _plot(axes, below, places + 0.15, published, "D", color="C3", markersize=4, markerfacecolor="none")
+        of_arms, of_values = (axes.yaxis, axes.xaxis) if below else (axes.xaxis, axes.yaxis)
+        of_arms.set_ticks(places, labels if below else [textwrap.fill(label, 12) for label in labels])
+        of_arms.set_label_text(_label(record["varies"].replace("_", " ")))
+        of_values.set_label_text(_label(metric.title))
+        if below:
+            figure.set_figheight(max(figure.get_figheight(), 1.0 + EACH * len(labels)))
+            axes.set_ylim(len(shown) - 0.5, -0.5)
+        else:
+            axes.set_xlim(-0.5, len(shown) - 0.5)
         values = np.concatenate([*shown.seeds, shown.published.dropna()])
         note = "Dots: seeds. Bar: mean and its 95 % interval."
         if shown.published.notna().any():
             note += " Diamond: published."
         if metric.unit == "%" and _are_shares(values):
             if metric.better == "higher" and np.ptp(values) > WIDE_RANGE:
-                _log_error_scale(axes, values)
+                _log_error_scale(axes, values, "x" if below else "y")
                 note += "\nThe scale is logarithmic in what is missing to 100 %."
             else:  # an interval may reach beyond what a share can be
-                axes.set_ylim(top=min(axes.get_ylim()[1], 100.5))
+                low, high = of_values.get_view_interval()
+                (axes.set_xlim if below else axes.set_ylim)(low, min(high, 100.5))
         _note(figure, note + _left_out(record))
     return figure
+
+
+def _plot(axes: Axes, below: bool, places: Values, values: Values, *words: Any, **more: Any) -> None:
+    """Values at the places of arms, which are on x, or below each other on y."""
+    axes.plot(*((values, places) if below else (places, values)), *words, **more)
 
 
 def _are_shares(values: Values) -> bool:
@@ -160,7 +222,7 @@ def _left_out(record: dict[str, Any]) -> str:
 
 
 def _label(text: object) -> str:
-    return _cut(plain(text), MOST_IN_LABEL)
+    return _cut(plain(text), MOST_IN_LABEL) or '""'  # an empty label would be none
 
 
 def _cut(text: str, most: int) -> str:
@@ -171,13 +233,14 @@ def _note(figure: Figure, text: str) -> None:
     figure.supxlabel(text, fontsize=5.5)
 
 
-def _log_error_scale(axes: Axes, values: Values) -> None:
-    """y as the logarithm of what is missing to 100 %, so that 10 % and 97 % are legible side by side."""
-    axes.set_yscale(
-        "function",
-        functions=(lambda y: -np.log10(np.maximum(100.01 - y, 1e-9)), lambda z: 100.01 - 10.0 ** (-z)),
+def _log_error_scale(axes: Axes, values: Values, axis: str) -> None:
+    """The axis as the logarithm of what is missing to 100 %, so that 10 % and 97 % are legible side by side."""
+    functions = (lambda y: -np.log10(np.maximum(100.01 - y, 1e-9)), lambda z: 100.01 - 10.0 ** (-z))
+    set_scale, set_ticks, set_limits = (
+        getattr(axes, f"set_{axis}{what}") for what in ("scale", "ticks", "lim")
     )
+    set_scale("function", functions=functions)
     ticks = [tick for tick in (10, 50, 80, 90, 95, 98, 99, 99.5) if values.min() - 10 <= tick]
     ticks = [tick for tick in ticks if tick <= 100 - (100 - values.max()) / 2]
-    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.set_ylim(max(0.0, values.min() - 10), 100 - (100 - values.max()) / 2)
+    set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+    set_limits(max(0.0, values.min() - 10), 100 - (100 - values.max()) / 2)

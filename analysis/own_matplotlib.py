@@ -17,9 +17,11 @@ assert _found.origin is not None
 with contextlib.chdir(Path(_found.origin).with_name("mpl-data")):
     import matplotlib  # noqa: F401
 
-from matplotlib import style  # noqa: E402
+from matplotlib import colormaps, style  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
+from matplotlib.cm import ScalarMappable  # noqa: E402
+from matplotlib.colors import Normalize  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
-__all__ = ["Axes", "Figure", "FigureCanvasAgg", "style"]
+__all__ = ["Axes", "Figure", "FigureCanvasAgg", "Normalize", "ScalarMappable", "colormaps", "style"]

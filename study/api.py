@@ -232,7 +232,7 @@ def run(
     named = [one if one.name else one.called(slug(one.title)) for one in loaded]
     store = open_store(storage)
     folder = default_folder() if data_dir is None else Path(data_dir)
-    console = Console(stderr=True, quiet=not progress)
+    console = Console(stderr=True, soft_wrap=True, quiet=not progress)
     plan, more = planned(
         named, seeds, store, folder, overrides or {}, fresh, how.scheduler is not None,
         until_decided=until_decided, max_seeds=max_seeds, console=console,

@@ -109,7 +109,7 @@ def plan(
     loaded, changed, store, folder = _given(studies, set_, dataset, data_dir, epochs, precision, storage)
     made = make_plan(loaded, seeds, store, folder, changed)
     check_fit(made)
-    printing.plan(made, as_json, *preview(made, options, Console(stderr=True)))
+    printing.plan(made, as_json, *preview(made, options, Console(stderr=True, soft_wrap=True)))
 
 
 @app.command()
@@ -179,7 +179,7 @@ def tune(
         decide(options.cpus_per_trial, options.gpus_per_trial, [this_machine()], Cost())
     with _told_how_to_continue():
         loaded, changed, store, folder = _given(studies, set_, dataset, data_dir, epochs, precision, storage)
-        console = Console(stderr=True)
+        console = Console(stderr=True, soft_wrap=True)
         made, more = planned(
             loaded, seeds, store, folder, changed, fresh, scheduler is not None,
             until_decided=until_decided, max_seeds=max_seeds, console=console,

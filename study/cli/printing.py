@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from study.terminal import plain, say, styled
+
+# A cell of numbers: `−0.21 [−1.11, 0.42]`, `96.52 ± 0.31`, `< 0.001`, `8 to more than 1,000`, `95.28 (12)`, or none.
+NUMBERS = r"(?:[-−+±<\d.,e\[\]() ]|to|more than)*"
 
 if TYPE_CHECKING:
     from study.plan import Plan
@@ -123,10 +127,13 @@ LONG = 1000
 def table(columns: list[str], rows: list[list[str]], title: str | None = None) -> None:
     """Aligned columns; in a terminal, cells are wrapped to its width unless the table is a LONG one."""
     columns, rows = [plain(column) for column in columns], [[plain(cell) for cell in row] for row in rows]
-    if len(rows) > LONG:
+    from rich.console import Console
+
+    console = Console()
+    # A pipe has no width of its own: nothing is cut or wrapped there.
+    if len(rows) > LONG or not console.is_terminal:
         typer.echo("\n".join(_aligned(columns, rows, title)))
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", title_style="bold")
@@ -137,10 +144,6 @@ def table(columns: list[str], rows: list[list[str]], title: str | None = None) -
         )
     for row in rows:
         table.add_row(*(styled(cell) for cell in row))
-    # A pipe has no width of its own: nothing is cut there.
-    console = Console()
-    if not console.is_terminal:
-        console.width = 200
     console.print(table)
 
 
@@ -160,7 +163,7 @@ def _aligned(columns: list[str], rows: list[list[str]], title: str | None) -> It
 
 
 def _numeric(rows: list[list[str]], column: int) -> bool:
-    return all(row[column].replace(" ± ", "").replace(".", "").isdigit() or not row[column] for row in rows)
+    return all(re.fullmatch(NUMBERS, row[column]) for row in rows)
 
 
 def as_json(value: Any) -> None:

@@ -38,7 +38,11 @@ def results(store: TrialStore, names: list[str], json_wanted: bool) -> None:
 
         text = as_shown(made.table, record)
         table(list(text.columns), text.to_numpy().tolist(), title=record["title"])
-        say(" ".join(["± is half the 95 % interval of the mean over n seeds.", *other_data(record)]))
+        explained = (
+            ["± is half the 95 % interval of the mean over n seeds."] if (made.table.n > 1).any() else []
+        )
+        if said := " ".join([*explained, *other_data(record)]):
+            say(said)
         say(f"table   {made.csv}")
         for path in made.figures:
             say(f"figure  {path}")
