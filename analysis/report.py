@@ -106,8 +106,11 @@ def _section(results: Results, record: dict[str, Any], files: Files) -> Section:
     pending = int(table.pending.sum())
     full = table.merge(differences, on="arm")
     verdicts = claims.verdicts(results, name)
+    # Seeds that were added where something was undecided differ from arm to arm.
+    same = len({len(candidate["keys"]) for arm in record["arms"] for candidate in arm["candidates"]}) == 1
+    how = ["--seeds"] if same else ["--until-decided", "--max-seeds"]
     command = shlex.join(
-        ["study", "tune", record["source"], "--seeds", str(record["seeds"])]
+        ["study", "tune", record["source"], *how, str(record["seeds"])]
         + [word for key, value in record["overrides"].items() for word in ("--set", _setting(key, value))]
     )
     if not table.n.any() and not table.diverged.any():

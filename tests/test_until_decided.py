@@ -174,6 +174,9 @@ def test_it_continues_after_a_kill_to_the_same_end(study: Command) -> None:
         json.loads(study("verify", "--json", "--storage", one).stdout) for one in ("results", "undisturbed")
     ]
     assert [one["verdict"] for one in found[0]] == [one["verdict"] for one in found[1]]
+    assert study("report").returncode == 0
+    page = (study.folder / "report/report.md").read_text()
+    assert "study tune rates.py --until-decided --max-seeds" in page
     again = study(*words)
     assert "0 to train" in again.stderr
     assert "2 of 2 claims decided" in again.stderr or "not by 6 seeds" in again.stderr
