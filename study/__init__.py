@@ -15,6 +15,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
 
     generator_state          states that no generator should go on from
     state                    what is saved of attributes, and gone on from
+    plain                    NumPy's and torch's numbers as Python's
     metric                   what a training measures: Metric, higher, lower
     training                 the contract: Training, Config, Cost
     functions                a function as a training

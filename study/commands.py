@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 from study.errors import StudyError, did_you_mean
 from study.meaning import imported_files, meaning_of_file
 from study.metric import Metric
+from study.plain import plain
 from study.process import Process
 from study.training import Config, Training
 
@@ -62,10 +63,11 @@ def command(
     Raises StudyError, listing every mistake.
     """
     read = dict(read or {})
-    mistakes = [*_mistakes(line, metrics, config or {}, read, metrics_file)]
+    config = {key: plain(value) for key, value in (config or {}).items()}
+    mistakes = [*_mistakes(line, metrics, config, read, metrics_file)]
     if mistakes:
         raise StudyError(*mistakes)
-    fields = {key: (type(_default(value)), value) for key, value in (config or {}).items()}
+    fields = {key: (type(_default(value)), value) for key, value in config.items()}
     called = name or _name_of(line)
     made: Any = create_model(f"{called}_config", __base__=Config, **fields)  # type: ignore[call-overload]
     return type(

@@ -148,7 +148,7 @@ def make_plan(
         kind, arms = study.kind, []
         for arm in study.expand():
             n = (of_arms or {}).get((study.name, arm.label)) or seeds or study.seeds or DEFAULT_SEEDS
-            candidates = []
+            candidates, set_by_arm = [], dict[str, Any]()
             for candidate in arm.candidates:
                 try:
                     config = study.config(arm, candidate, overrides or {}, n)
@@ -164,8 +164,11 @@ def make_plan(
                         key, kind.called(), config, seed, fingerprint, study.name, arm.label, study.watched
                     )
                     trials.setdefault(key, made)
-                candidates.append({"overrides": dict(candidate), "keys": keys})
-            arms.append({"label": arm.label, "overrides": dict(arm.overrides), "candidates": candidates})
+                # As the trials have them: a study may give them as NumPy's numbers, or as fractions.
+                values = config.model_dump(mode="json")
+                set_by_arm = {name: values[name] for name in arm.overrides}
+                candidates.append({"overrides": {name: values[name] for name in candidate}, "keys": keys})
+            arms.append({"label": arm.label, "overrides": set_by_arm, "candidates": candidates})
         if not mistakes:  # a record says what holds, such as the data
             planned = study.seeds if of_arms is None else None
             records.append(record_of(study, planned, arms, overrides or {}, store))

@@ -20,7 +20,7 @@ def record_of(
     store: TrialStore,
 ) -> dict[str, Any]:
     """What analysis needs to know of a study. `planned` is how many seeds it plans, None where none."""
-    kind, fixed = study.kind, {**study.fixed, **overrides}
+    kind, held = study.kind, study.held(overrides)
     seeds = max(len(candidate["keys"]) for arm in arms for candidate in arm["candidates"])
     return {
         "name": study.name,
@@ -39,10 +39,10 @@ def record_of(
         "watched": study.watched,
         "selected_by": study.selected_by,
         "arms": arms,
-        "fixed": fixed,
-        "overrides": dict(overrides),
-        "data": study.data_settings(fixed),
-        "published_for": study.data_settings(study.fixed),
+        "fixed": held,
+        "overrides": {name: held[name] for name in overrides},
+        "data": study.data_settings(overrides),
+        "published_for": study.data_settings({}),
         "versions": versions(),
         "published": study.published,
         "claims": [claim.model_dump(mode="json") for claim in study.claims],

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from study.errors import StudyError, did_you_mean
 from study.metric import Metric
+from study.plain import plain, without_negative_zero
 from study.state import resumed, saved
 
 
@@ -22,12 +23,23 @@ class Config(BaseModel):
     """Hyperparameters of a training: typed fields, each with a default, which together are its baseline.
 
     Unknown names, values of another type and values out of bounds are errors. Bounds are pydantic's:
-    `lr: float = Field(0.1, gt=0)`. The seed is not one of them: the engine gives it.
+    `lr: float = Field(0.1, gt=0)`. The seed is not one of them: the engine gives it. Numbers of NumPy and torch become
+    Python's, and -0.0 becomes 0.0, so that equal hyperparameters make one trial.
     """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers_are_pythons(cls, value: Any) -> Any:
+        return plain(value)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _zero_has_no_sign(cls, value: Any) -> Any:
+        return without_negative_zero(value)
 
 
 def added(default: Any, **about: Any) -> Any:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 # A room, a package or a module by itself, may import those of the lines above its own, and nothing below.
 ROOMS = [
-    {"errors", "terminal", "provenance", "time_limit", "seeds"},
+    {"errors", "terminal", "provenance", "time_limit", "seeds", "plain"},
     {"meaning", "process"},
     {"generator_state"},
     {"own_code", "metric", "state"},

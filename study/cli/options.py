@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -133,6 +134,8 @@ TensorBoard = Annotated[
 
 # Short forms of --set for hyperparameters that many trainings have.
 SHORT = ("dataset", "epochs", "precision")
+# `.05`, `1.`, `1_000`, `+3`: numbers of Python that are none of JSON. What begins with zeros, as `007`, may be a name.
+NUMBER = re.compile(r"[+-]?(?!0\d)(\d+(_\d+)*\.?|(\d+(_\d+)*)?\.\d+(_\d+)*)(e[+-]?\d+)?", re.IGNORECASE)
 
 
 def overrides(
@@ -151,10 +154,25 @@ def overrides(
             if name in found:
                 raise StudyError(f"--{name} {value}: {name} is given with --set too")
             found[name] = value
-    for name in found:
+    for name, value in found.items():
         option = f"--{name}" if name in SHORT and name not in settings(pairs or []) else f"--set {name}"
         _check_known(option, name, studies)
+        if isinstance(value, float) and value.is_integer() and _is_whole(name, studies, pairs or []):
+            found[name] = int(value)
     return found
+
+
+def _is_whole(name: str, studies: Sequence[Study], pairs: list[str]) -> bool:
+    """Whether `--set NAME=1e2` is written without a point, and means a hyperparameter that takes whole numbers only."""
+    from typing import get_args
+
+    kinds = [study.kind.Config.model_fields[name].annotation for study in studies]
+    taken = {inner for kind in kinds for inner in (kind, *get_args(kind))}
+    return (
+        int in taken
+        and float not in taken
+        and not any(pair.startswith(f"{name}=") and "." in pair for pair in pairs)
+    )
 
 
 def _check_known(option: str, name: str, studies: Sequence[Study]) -> None:
@@ -170,7 +188,7 @@ def _check_known(option: str, name: str, studies: Sequence[Study]) -> None:
 
 
 def settings(pairs: list[str]) -> dict[str, Any]:
-    """`lr=0.05` -> {"lr": 0.05}; a value that is not JSON is text."""
+    """`lr=0.05` -> {"lr": 0.05}; a value that is neither JSON nor a number as Python writes it is text."""
     from study.errors import StudyError
 
     settings: dict[str, Any] = {}
@@ -182,8 +200,14 @@ def settings(pairs: list[str]) -> dict[str, Any]:
             raise StudyError(f"--set {pair}: --seeds N runs the seeds 0 to N-1")
         if key in settings:
             raise StudyError(f"--set {pair}: {key} is given twice")
-        try:
-            settings[key] = json.loads(text)
-        except (ValueError, RecursionError):  # what nests too deep to be read is no value either
-            settings[key] = text
+        settings[key] = _value(text)
     return settings
+
+
+def _value(text: str) -> Any:
+    for read in (json.loads, *((int, float) if NUMBER.fullmatch(text) else ())):
+        try:
+            return read(text)
+        except (ValueError, RecursionError):  # what nests too deep to be read is no value either
+            continue
+    return text

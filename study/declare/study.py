@@ -16,6 +16,7 @@ from study.declare.mistakes import mistakes_of_study
 from study.declare.trainings import training_of
 from study.errors import StudyError, did_you_mean, mistakes_in, validated
 from study.metric import Metric
+from study.plain import plain_list
 from study.training import Config, Training
 
 MAX_SEEDS = 10_000
@@ -119,6 +120,13 @@ class Study(BaseModel):
             raise ValueError(f"arm {twice[0]!r} occurs twice")
         return dict(zip(labels, arms.values(), strict=True))
 
+    @field_validator("scientific", mode="before")
+    @classmethod
+    def _grids_are_lists(cls, scientific: Any) -> Any:
+        if not isinstance(scientific, Mapping):
+            return scientific
+        return {name: _with_list(space) for name, space in scientific.items()}
+
     @field_validator("reference", mode="before")
     @classmethod
     def _reference_is_text(cls, reference: Any) -> Any:
@@ -197,17 +205,40 @@ class Study(BaseModel):
             raise StudyError(f"{where}{why}")
         return config
 
-    def data_settings(self, fixed: Mapping[str, Any]) -> dict[str, Any]:
-        """The hyperparameters that choose the data and that no arm sets, as they are with these fixed."""
-        set_by_arms = {name for arm in self.expand() for name in arm.overrides} | self.nuisance.keys()
+    def held(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """`fixed` and these overrides with the values that the trials have, as JSON has them.
+
+        What every arm sets otherwise holds nowhere and is left out.
+        """
+        given, found = {**self.fixed, **overrides}, dict[str, Any]()
+        for arm in self.expand():
+            own = {**arm.overrides, **arm.candidates[0]}
+            if names := given.keys() - found.keys() - own.keys():
+                values = self.config(arm, arm.candidates[0], overrides).model_dump(mode="json", include=names)
+                found |= values
+        return {name: found[name] for name in given if name in found}
+
+    def data_settings(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """The hyperparameters that choose the data and that no arm sets, as they are with these overrides."""
+        arms = self.expand()
+        set_by_arms = {name for arm in arms for name in arm.overrides} | self.nuisance.keys()
         names = [name for name in names_of_data(self.kind) if name not in set_by_arms]
-        baseline = self.kind.Config.model_construct(**fixed).model_dump(mode="json", include=set(names))
-        return {name: baseline[name] for name in names}
+        config = self.config(arms[0], arms[0].candidates[0], overrides)
+        values = config.model_dump(mode="json", include=set(names))
+        return {name: values[name] for name in names}
 
     def called(self, name: str, question: str = "", source: str = "") -> Study:
         """The same study under this name (a study file's stem); `source` is how `study tune` is given it."""
         question = self.question or question
         return self.model_copy(update={"name": name, "question": question, "source": source or name})
+
+
+def _with_list(space: Any) -> Any:
+    """A grid with its values in a list, where they are a sequence of another kind: a range, an array."""
+    if not isinstance(space, Mapping) or space.keys() != {"grid_search"}:
+        return space
+    values = plain_list(space["grid_search"])
+    return space if values is None else {"grid_search": values}
 
 
 def _mistakes_of(config: type[Config], fields: Mapping[str, Any]) -> tuple[str, ...]:
