@@ -76,6 +76,12 @@ def test_what_has_no_order_or_is_text_is_no_grid() -> None:
             study.Study(title="Line", training=line, scientific={"steps": tune.grid_search(values)})
 
 
+def test_a_function_that_draws_anew_at_each_start_is_refused() -> None:
+    drawn = {"lr": tune.sample_from(lambda spec: 0.1)}
+    with pytest.raises(study.StudyError, match=r"tune\.sample_from may draw other values"):
+        study.Study(title="Line", training=line, scientific=drawn, samples=3)
+
+
 def test_a_commands_defaults_may_be_numpys() -> None:
     made = study.command("x {lr} {seed}", study.lower("loss"), config={"lr": np.float64(0.5)})
     assert type(made.Config().lr) is float

@@ -19,6 +19,11 @@ def is_domain(space: object) -> bool:
     return hasattr(space, "sample") and hasattr(space, "domain_str")
 
 
+def is_user_function(space: object) -> bool:
+    """Whether this is `tune.sample_from(function)`, whose randomness is its own."""
+    return is_domain(space) and type(space).__name__ == "Function"
+
+
 def random_points(domains: Mapping[str, Any], n: int) -> list[dict[str, Any]]:
     """The first n points of an endless random sequence; a point that repeats an earlier one is dropped.
 
@@ -64,7 +69,7 @@ def _at(name: str, domain: Any, u: float) -> Any:
 def _sample(name: str, domain: Any, stream: np.random.Generator) -> Any:
     try:
         return _rounded(domain.sample(random_state=stream))
-    except Exception as error:  # bounds that are the wrong way round; a function of the user's own
+    except Exception as error:  # bounds that are the wrong way round
         raise StudyError(f"scientific: {name} can't be drawn: {last_line(error)}") from None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from study.declare.claims import OF_SEVERAL_ARMS, WITHIN_A_MARGIN, Claim
-from study.declare.domains import is_domain
+from study.declare.domains import is_domain, is_user_function
 from study.errors import StudyError, did_you_mean, validated
 from study.metric import Metric
 
@@ -40,13 +40,18 @@ def _structural_mistakes(study: Study) -> Iterator[str]:
     for field, space in study.scientific.items():
         is_grid = isinstance(space, Mapping) and space.keys() == {"grid_search"}
         values = space["grid_search"] if is_grid else None
-        if not isinstance(values, list | tuple) and not is_domain(space):
+        if is_user_function(space):
+            yield (
+                f"scientific: {field}: tune.sample_from may draw other values each time the study is read, so that "
+                "none would be continued; use a domain such as tune.uniform(0, 1), or tune.grid_search([...])"
+            )
+        elif not isinstance(values, list) and not is_domain(space):
             yield f"scientific: {field} = {space!r}: use tune.grid_search([...]) or one of Tune's domains"
         elif values is not None and not values:
             yield f"scientific: {field}: the grid is empty"
     sizes = [study.samples or 1]
     grids = [space.get("grid_search") for space in study.scientific.values() if isinstance(space, Mapping)]
-    sizes += [len(grid) for grid in grids if isinstance(grid, list | tuple)]
+    sizes += [len(grid) for grid in grids if isinstance(grid, list)]
     if math.prod(sizes) > MAX_ARMS:
         yield f"scientific: {math.prod(sizes):,} arms; at most {MAX_ARMS:,} are allowed"
     drawn = any(is_domain(space) for space in study.scientific.values())

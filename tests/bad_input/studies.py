@@ -153,7 +153,7 @@ CASES = [
     study(
         "domain-raises",
         "title='a', scientific={'lr': tune.sample_from(lambda s: 1/0)}, samples=2",
-        "ZeroDivisionError",
+        "tune.sample_from may draw other values each time",
     ),
     study(
         "fixed-unknown",
