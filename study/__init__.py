@@ -94,6 +94,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     check                    does a training keep its promises?
     check_process            what it runs in new processes
     new                      a study file to begin with
+    request                  what run() is asked for
     api                      run() for notebooks and scripts
     cli.app                  list, plan, tune
     cli.own                  new, check

@@ -14,11 +14,11 @@ from rich.console import Console
 from upath import UPath
 
 from study.declare.data import default_folder
-from study.declare.loading import load
 from study.declare.study import Study
 from study.errors import StudyError
 from study.plan import More, Plan
 from study.recording import left_out
+from study.request import Request, studies_of
 from study.running.options import Options
 from study.running.runner import Outcome
 from study.store.files import RefusedFile
@@ -228,14 +228,17 @@ def run(
     from analysis import results
 
     how = Options(**options)
-    loaded = [given if isinstance(given, Study) else load(given) for given in studies]
-    named = [one if one.name else one.called(slug(one.title)) for one in loaded]
+    asked = Request(
+        seeds=seeds, storage=storage, data_dir=data_dir, overrides=overrides, fresh=fresh, progress=progress,
+        until_decided=until_decided, max_seeds=max_seeds,
+    )  # fmt: skip
+    named = [one if one.name else one.called(slug(one.title)) for one in studies_of(studies)]
     store = open_store(storage)
     folder = default_folder() if data_dir is None else Path(data_dir)
     console = Console(stderr=True, soft_wrap=True, quiet=not progress)
     plan, more = planned(
-        named, seeds, store, folder, overrides or {}, fresh, how.scheduler is not None,
-        until_decided=until_decided, max_seeds=max_seeds, console=console,
+        named, asked.seeds, store, folder, overrides or {}, fresh, how.scheduler is not None,
+        until_decided=until_decided, max_seeds=asked.max_seeds, console=console,
     )  # fmt: skip
     outcome = tune(plan, store, how, console, more)
     if outcome.interrupted:

@@ -28,7 +28,8 @@ ROOMS = [
     {"plan"},
     {"cluster", "until_decided"},
     {"running"},
-    {"api", "check", "check_process", "new"},
+    {"request", "check", "check_process", "new"},
+    {"api"},
     {"cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}

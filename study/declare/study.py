@@ -5,9 +5,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from study.declare.claims import USUAL_MARGIN, WITHIN_A_MARGIN, Claim
 from study.declare.data import names_of_data
@@ -16,10 +25,12 @@ from study.declare.mistakes import mistakes_of_study
 from study.declare.trainings import training_of
 from study.errors import StudyError, did_you_mean, mistakes_in, validated
 from study.metric import Metric
-from study.plain import plain_list
+from study.plain import plain, plain_list
 from study.training import Config, Training
 
 MAX_SEEDS = 10_000
+# A whole number of Python or NumPy; True and "3" are none.
+Whole = Annotated[int, Strict(), BeforeValidator(plain)]
 
 
 @dataclass(frozen=True)
@@ -58,19 +69,19 @@ class Study(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str
-    figure: int | None = None
+    figure: Whole | None = None
     training: Any = None
     scientific: dict[str, Any] = Field(default_factory=dict)
     arms: dict[str, dict[str, Any]] = Field(default_factory=dict)
     fixed: dict[str, Any] = Field(default_factory=dict)
-    samples: int | None = Field(default=None, ge=1)
+    samples: Whole | None = Field(default=None, ge=1)
     nuisance: dict[str, Any] = Field(default_factory=dict)
-    nuisance_samples: int | None = Field(default=None, ge=1, le=4096)
+    nuisance_samples: Whole | None = Field(default=None, ge=1, le=4096)
     selected_by: str = ""
     watched: str = ""
     published: dict[str, dict[str, float]] = Field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
-    seeds: int | None = Field(default=None, ge=1, le=MAX_SEEDS)
+    seeds: Whole | None = Field(default=None, ge=1, le=MAX_SEEDS)
     reference: str = ""
     name: str = ""
     question: str = ""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from study.errors import StudyError, mistakes_in
+from study.plain import plain
 
 
 class Options(BaseModel):
@@ -28,7 +30,7 @@ class Options(BaseModel):
     StudyError, listing every mistake, when it is made.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     cpus_per_trial: float | None = None
     gpus_per_trial: float | None = None
@@ -47,10 +49,21 @@ class Options(BaseModel):
         except ValidationError as error:
             raise StudyError(*mistakes_in(error, type(self))) from None
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers_are_pythons(cls, given: Any) -> Any:
+        return plain(given)
+
     @field_validator("gpus_per_trial", mode="before")
     @classmethod
-    def _auto(cls, given: Any) -> Any:
-        return None if given == "auto" else given
+    def _auto_or_a_number(cls, given: Any) -> Any:
+        if not isinstance(given, str):
+            return given
+        try:
+            number = None if given == "auto" else float(given)  # the command line's word
+        except ValueError:
+            return given
+        return number if number is None or math.isfinite(number) else given
 
     @field_validator("gpus_per_trial")
     @classmethod
