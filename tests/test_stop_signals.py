@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Study as Runs
+from conftest import wait_until
 
 import study
 from study import Study
 from study.running.stop_signals import IMPORT, stop_signals
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Iterator[Runs]:
+    """The fixture `study` under another name."""
+    started = Runs(tmp_path)
+    yield started
+    started.end()
 
 
 class Interrupted(logging.Handler):
@@ -95,6 +107,49 @@ except KeyboardInterrupt:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (130, "")
+
+
+SLOW = """
+import time
+import study
+
+class Slow(study.Training):
+    metrics = (study.lower("loss"),)
+    state = ("x",)
+
+    def __init__(self, config, data, seed, device):
+        self.steps, self.x = 100_000, 0.0
+
+    def step(self, t):
+        time.sleep(0.02)
+        self.x += 1
+        return {"loss": self.x}
+
+STUDY = study.Study(title="Slow", training=Slow, arms={"a": {}})
+"""
+
+
+@pytest.mark.parametrize("how", [["--in-process"], []])
+def test_signals_ignored_at_the_start_stay_ignored_and_sigterm_stops(runs: Runs, how: list[str]) -> None:
+    """As under `nohup study tune ... &` in a script."""
+    (runs.folder / "slow.py").write_text(SLOW)
+    before = {kind: signal.signal(kind, signal.SIG_IGN) for kind in (signal.SIGINT, signal.SIGHUP)}
+    try:
+        run = runs.begin("tune", "slow.py", "--seeds", "1", *how)
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+    wait_until(lambda: any(runs.folder.glob("results/trials/*/lock")), 60, "the training's start")
+    time.sleep(2)
+    for kind in (signal.SIGINT, signal.SIGHUP):
+        os.kill(run.pid, kind)
+    time.sleep(2)
+    assert run.poll() is None
+    os.kill(run.pid, signal.SIGTERM)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 130, err
+    assert "Stopped; what was trained is kept." in err
+    assert how or any(runs.folder.glob("results/trials/*/checkpoint*"))
 
 
 def test_a_sigterm_within_a_fork_while_ray_starts_is_heard_later() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import re
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,6 +47,8 @@ def ray_session(address: str | None, folder: Path) -> Iterator[list[Node]]:
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     import ray
 
     logging.getLogger("ray").setLevel(logging.CRITICAL)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 _asked = False
+# The signal by which all others stop: SIGINT, or SIGUSR1 where SIGINT is ignored. Tune handles both alike.
+_stops: signal.Signals = signal.SIGINT
 # How long a line of a log takes, and more.
 LATER_SECONDS = 0.1
 IMPORT = "<frozen importlib._bootstrap>"
@@ -23,6 +25,8 @@ def stop_signals(*, last: bool = False) -> Iterator[Callable[[], None]]:
     Yields a function that installs these handlers again; call it after Ray or Tune have replaced them (Ray takes
     SIGTERM, Tune SIGINT and SIGUSR1, and Tune does not give them back).
 
+    A signal that is ignored already stays ignored: SIGHUP under nohup, SIGINT of a job in the background of a script.
+
     last: the process ends afterwards. All three signals are then ignored from the end of the block on, so that the
         process ends with its own exit code. Otherwise the handlers are put back as they were.
 
@@ -32,26 +36,38 @@ def stop_signals(*, last: bool = False) -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
 
+    global _stops
+    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+    before = {kind: signal.getsignal(kind) for kind in kinds}
+    ignored = {kind for kind, handler in before.items() if handler is signal.SIG_IGN}
+    stops_before, _stops = _stops, signal.SIGUSR1 if signal.SIGINT in ignored else signal.SIGINT
+    stops = _stops
+
     def stop(_: int, frame: FrameType | None) -> None:
         global _asked
         _asked = True
         if _has_a_lock(frame):
-            threading.Timer(LATER_SECONDS, os.kill, (os.getpid(), signal.SIGINT)).start()
+            threading.Timer(LATER_SECONDS, os.kill, (os.getpid(), stops)).start()
             return
         raise KeyboardInterrupt
 
-    def take() -> None:
-        signal.signal(signal.SIGINT, stop)
-        for kind in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(kind, lambda *_: signal.raise_signal(signal.SIGINT))
+    def pass_on(*_: object) -> None:
+        meanwhile = signal.getsignal(stops)
+        signal.raise_signal(stops)
+        if meanwhile is not stop:  # Tune's, which heard the first one; the second stops at once
+            signal.signal(stops, stop)
 
-    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-    before = {kind: signal.getsignal(kind) for kind in kinds}
+    def take() -> None:
+        signal.signal(stops, stop)
+        for kind in {signal.SIGTERM, signal.SIGHUP} - ignored:
+            signal.signal(kind, pass_on)
+
     take()
     try:
         yield take
     finally:
         _forget()
+        _stops = stops_before
         for kind, handler in before.items():
             signal.signal(kind, signal.SIG_IGN if last else handler)
 
@@ -73,9 +89,13 @@ def check_stop() -> None:
     """Ask again where a library's bare `except` caught the KeyboardInterrupt, as it may at an import."""
     if _asked:
         _forget()
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(_stops)
 
 
 def _forget() -> None:
     global _asked
     _asked = False
+
+
+# The signal by which all others stop: SIGINT, or SIGUSR1 where SIGINT is ignored. Tune handles both alike.
+_stops: signal.Signals = signal.SIGINT
