@@ -77,6 +77,8 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     running.attempt          a trial taken, trained, saved and committed
     running.outcome          what a trial that ended leaves
     running.prepare          data and costs before a run
+    running.as_before        what a run puts back in its process
+    running.limits           what a container lets us use
     running.resources        CPUs and the share of a GPU of a trial
     running.probe            that share, measured
     running.runner           a plan through Ray Tune

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from study.errors import StudyError
 from study.plan import More, Plan
-from study.running import resources
+from study.running import as_before, resources
 from study.running.attempt import Attempt
 from study.running.options import Options
 from study.running.prepare import prepare
@@ -37,7 +37,10 @@ def run(
     """
     then: Plan | None = plan
     while then:
-        _train(then, store, options, console, on_finished)
+        for kind in {trial.training: then.trainings[trial.training] for trial in then.pending}.values():
+            kind.implementation()  # imports torch, where it needs it, before its settings are noted
+        with as_before.training_settings():
+            _train(then, store, options, console, on_finished)
         then = more(1)
     return Outcome()
 

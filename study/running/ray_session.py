@@ -14,14 +14,17 @@ from typing import Any
 
 from study.cluster import token
 from study.errors import StudyError
-from study.running import own_ray
-from study.running.resources import Node
+from study.running import as_before, limits, own_ray
+from study.running.resources import Node, this_machine
 from study.running.stop_signals import stop_signals
 from study.store.files import reason
 
 CONNECT_SECONDS = 10.0
 # A cloud takes 5 to 10 minutes for a machine that installs the project.
 WORKER_SECONDS = 1200.0
+
+# What Ray itself takes of a machine's memory for its objects, and the least that it starts with.
+OBJECTS_SHARE, LEAST_OBJECT_BYTES = 0.3, 80 * 1024**2
 
 # Before Ray is imported: no per-trial CSV/JSON/TensorBoard files, no usage reports, no warnings that
 # concern Ray's own defaults rather than the study.
@@ -45,15 +48,17 @@ def ray_session(address: str | None, folder: Path) -> Iterator[list[Node]]:
     Meanwhile SIGTERM (a job that is stopped) and SIGHUP (a terminal that is closed) do what Ctrl-C does.
     Raises StudyError where no cluster answers at the address, or none can be started.
     """
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
-    import ray
+    with contextlib.ExitStack() as until_the_end:
+        until_the_end.enter_context(as_before.environment())
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+        import ray
 
-    logging.getLogger("ray").setLevel(logging.CRITICAL)
-    already = ray.is_initialized()
-    with contextlib.ExitStack() as until_the_end, stop_signals() as take_back:
+        until_the_end.enter_context(as_before.logger("ray")).setLevel(logging.CRITICAL)
+        already = ray.is_initialized()
+        take_back = until_the_end.enter_context(stop_signals())
         if not already:
             if address is None:
                 until_the_end.enter_context(own_ray.token_in(folder))
@@ -83,7 +88,9 @@ def _start(address: str | None, folder: Path) -> None:
             changed.enter_context(own_ray.replaced(utils, set_sigterm_handler=lambda *_: None))
             # Ray would put the current folder before all others where workers look for modules.
             changed.enter_context(own_ray.replaced(JobConfig, _runtime_env_has_working_dir=lambda _: True))
-            more = changed.enter_context(own_ray.started_closed()) if address is None else {}
+            more: dict[str, Any] = {}
+            if address is None:
+                more = {**changed.enter_context(own_ray.started_closed()), **_own_share()}
             ray.init(
                 address=address or "local",
                 _temp_dir=str(folder / "ray") if address is None else None,
@@ -95,6 +102,16 @@ def _start(address: str | None, folder: Path) -> None:
         _name_other_versions(address, str(error))
         failed = f"No Ray cluster answers at {address}" if address else "Ray can't be started here"
         raise StudyError(f"{failed}: {reason(error)}") from None
+
+
+def _own_share() -> dict[str, Any]:
+    """Arguments of ray.init: the cores and the memory that we may use, where Ray would take the whole machine's."""
+    share: dict[str, Any] = {"num_cpus": int(this_machine().cpus)}
+    limit = limits.memory_bytes()
+    if limit is not None and limit < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
+        objects = int(OBJECTS_SHARE * limit)
+        share |= {"object_store_memory": max(LEAST_OBJECT_BYTES, objects), "_memory": limit - objects}
+    return share
 
 
 def alive_nodes() -> list[Node]:

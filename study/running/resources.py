@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from study.errors import StudyError
+from study.running import limits
 from study.training import Cost
 
 # The device files of NVIDIA's driver, of NVIDIA's under WSL, and of AMD's.
@@ -82,10 +83,11 @@ class Load:
 
 
 def this_machine() -> Node:
-    """The cores that this process may use, and the GPUs that torch sees."""
+    """The cores that this process may use, by its affinity and its container's limit, and the GPUs that torch sees."""
     # Where the system can't say which cores are ours (macOS), all are.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Node(cores, _gpus())
+    quota = limits.cores()
+    return Node(cores if quota is None else max(1, min(cores, int(quota))), _gpus())
 
 
 def _gpus() -> int:

@@ -12,7 +12,7 @@ from types import FrameType
 
 _asked = False
 # The signal by which all others stop: SIGINT, or SIGUSR1 where SIGINT is ignored. Tune handles both alike.
-_stops: signal.Signals = signal.SIGINT
+_stops = signal.SIGINT
 # How long a line of a log takes, and more.
 LATER_SECONDS = 0.1
 IMPORT = "<frozen importlib._bootstrap>"
@@ -95,7 +95,3 @@ def check_stop() -> None:
 def _forget() -> None:
     global _asked
     _asked = False
-
-
-# The signal by which all others stop: SIGINT, or SIGUSR1 where SIGINT is ignored. Tune handles both alike.
-_stops: signal.Signals = signal.SIGINT

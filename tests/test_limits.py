@@ -1,0 +1,127 @@
+"""The cores and the memory that a container or an affinity leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Study
+
+from study.running import limits
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+MiB = 1024**2
+
+
+def system(folder: Path, groups: str, mounts: str, **files: str) -> Path:
+    """A /proc/self as the kernel writes it, of groups that lie in `folder`; names of files have : for /."""
+    for name, text in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    (folder / "cgroup").write_text(groups)
+    (folder / "mountinfo").write_text(mounts.replace("@", str(folder)))
+    return folder
+
+
+V1 = (
+    "32 31 0:29 {root} @/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct\n"
+    "35 31 0:32 {root} @/memory rw,relatime - cgroup cgroup rw,memory\n"
+)
+V2 = "30 23 0:26 {root} @/all rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
+
+
+def test_version_1_the_smallest_limit_on_the_way_to_the_root_counts(tmp_path: Path) -> None:
+    files = {
+        "cpu/a/cpu.cfs_quota_us": "150000\n", "cpu/a/cpu.cfs_period_us": "100000\n",
+        "cpu/a/b/cpu.cfs_quota_us": "-1\n", "cpu/a/b/cpu.cfs_period_us": "100000\n",
+        "memory/memory.limit_in_bytes": "9223372036854771712\n", "memory/m/memory.limit_in_bytes": "1000\n",
+    }  # fmt: skip
+    proc = system(tmp_path, "4:memory:/m\n1:cpu,cpuacct:/a/b\n", V1.format(root="/"), **files)
+    assert (limits.cores(proc), limits.memory_bytes(proc)) == (1.5, 1000)
+
+
+def test_version_2_as_a_container_sees_it(tmp_path: Path) -> None:
+    files = {"all/cpu.max": "50000 100000\n", "all/memory.max": "2000\n"}
+    proc = system(tmp_path, "0::/\n", V2.format(root="/"), **files)
+    assert (limits.cores(proc), limits.memory_bytes(proc)) == (0.5, 2000)
+
+
+def test_a_path_from_the_root_of_the_machine_where_only_a_part_is_seen(tmp_path: Path) -> None:
+    files = {"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"}
+    proc = system(tmp_path, "1:cpu,cpuacct:/docker/1\n", V1.format(root="/docker/1"), **files)
+    assert (limits.cores(proc), limits.memory_bytes(proc)) == (2.0, None)
+
+
+def test_no_limit_and_no_control_groups_are_none(tmp_path: Path) -> None:
+    proc = system(
+        tmp_path, "0::/\n", V2.format(root="/"), **{"all/cpu.max": "max 100000\n", "all/memory.max": "max\n"}
+    )
+    assert (limits.cores(proc), limits.memory_bytes(proc)) == (None, None)
+    assert (limits.cores(tmp_path / "none"), limits.memory_bytes(tmp_path / "none")) == (None, None)
+
+
+@pytest.mark.skipif(CORES < 2, reason="needs two cores")
+def test_ray_gets_the_cores_that_the_affinity_leaves() -> None:
+    code = """
+import os
+os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+from study.running.ray_session import ray_session
+from study.running.scratch import workspace
+with workspace() as folder, ray_session(None, folder) as nodes:
+    print([node.cpus for node in nodes])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "[1.0]\n", done.stderr
+
+
+def made_group(controller: str, name: str, **values: str) -> tuple[Path, Callable[[], None]]:
+    """A real control group of version 1 with these values; where it can't be made, the test is skipped."""
+    folder = Path("/sys/fs/cgroup", controller, name)
+    try:
+        folder.mkdir()
+        for file, value in values.items():
+            (folder / f"{controller}.{file}").write_text(value)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        pytest.skip(f"no control group of version 1 can be made here: {error}")
+    return folder, folder.rmdir
+
+
+@pytest.mark.skipif(CORES < 2, reason="needs two cores")
+def test_a_plan_in_a_real_group_with_a_quota_of_one_core_says_one_at_once(
+    study: Study, tiny_study: Path
+) -> None:
+    group, remove = made_group("cpu", f"study-test-{os.getpid()}", cfs_quota_us="100000")
+    try:
+        inside = f"echo $$ > {group}/cgroup.procs && exec {sys.executable} -m study plan tiny_width.py --json"
+        done = subprocess.run(
+            ["sh", "-c", inside],
+            cwd=study.folder,
+            env=study.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    finally:
+        remove()
+    assert done.returncode == 0, done.stderr
+    assert {row["at once"] for row in json.loads(done.stdout)["arms_of"]} == {1}
+
+
+def test_ray_gets_the_memory_of_a_real_group() -> None:
+    group, remove = made_group("memory", f"study-test-{os.getpid()}", limit_in_bytes=str(2048 * MiB))
+    code = "from study.running.ray_session import _own_share; share = _own_share(); print(share['_memory'] // 2**20)"
+    try:
+        inside = f'echo $$ > {group}/cgroup.procs && exec {sys.executable} -c "{code}"'
+        done = subprocess.run(["sh", "-c", inside], capture_output=True, text=True, timeout=60)
+    finally:
+        remove()
+    assert int(done.stdout) in range(1400, 1450), done.stderr
