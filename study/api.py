@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -195,6 +195,7 @@ def slug(title: str) -> str:
     return re.sub(r"\W+", "_", title).strip("_").lower()
 
 
+@as_before.generators()
 def run(
     *studies: Study | str | Path,
     seeds: int | None = None,
@@ -224,33 +225,6 @@ def run(
 
     Example: `study.run(STUDY, seeds=5, overrides={"lr": 0.05}, in_process=True)`
     """
-    with as_before.generators():
-        return _run(
-            studies,
-            seeds,
-            storage,
-            data_dir,
-            overrides or {},
-            fresh,
-            progress,
-            until_decided,
-            max_seeds,
-            options,
-        )
-
-
-def _run(
-    studies: Sequence[Study | str | Path],
-    seeds: int | None,
-    storage: str | Path | None,
-    data_dir: str | Path | None,
-    overrides: Mapping[str, Any],
-    fresh: bool,
-    progress: bool,
-    until_decided: bool,
-    max_seeds: int | None,
-    options: Mapping[str, Any],
-) -> pd.DataFrame:
     import pandas as pd
 
     from analysis import results
@@ -265,7 +239,7 @@ def _run(
     folder = default_folder() if data_dir is None else Path(data_dir)
     console = Console(stderr=True, soft_wrap=True, quiet=not progress)
     plan, more = planned(
-        named, asked.seeds, store, folder, overrides, fresh, how.scheduler is not None,
+        named, asked.seeds, store, folder, overrides or {}, fresh, how.scheduler is not None,
         until_decided=until_decided, max_seeds=asked.max_seeds, console=console,
     )  # fmt: skip
     outcome = tune(plan, store, how, console, more)
