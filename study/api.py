@@ -195,6 +195,7 @@ def slug(title: str) -> str:
     return re.sub(r"\W+", "_", title).strip("_").lower()
 
 
+@as_before.environment()
 @as_before.generators()
 def run(
     *studies: Study | str | Path,

@@ -21,8 +21,9 @@ from study.images.data import Dataset
 from study.images.declaration import Images
 from study.running.trial_run import TrialRun
 
-# Ignored where the tests run in the background of a script, it would be in all that they start.
+# Ignored where the tests run in the background of a script or under nohup, they would be in all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 STUDY_FILE = '''"""Figure 10: does width matter?"""
 from ray import tune
