@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import Study as CommandLine
 from conftest import image_run, to_the_end
 
 from study.images.data import Dataset
@@ -240,3 +241,25 @@ def test_a_gpu_agrees_with_a_cpu(digits: Dataset) -> None:
     on_cpu = trained(digits, epochs=1)
     # TF32 convolutions, 15 steps
     assert series(on_gpu, "train_loss") == pytest.approx(series(on_cpu, "train_loss"), abs=2e-2)
+
+
+@pytest.mark.parametrize(
+    ("training", "test", "held_out"), [(40, 10, 1), (40, 10, 39), (40, 1, 0), (1, 1, 0), (2, 1, 1)]
+)
+def test_it_trains_on_one_image_and_holds_out_one(
+    training: int, test: int, held_out: int, digits: Dataset
+) -> None:
+    few = Dataset(
+        "few", digits.train_images[:training], digits.train_labels[:training], digits.test_images[:test],
+        digits.test_labels[:test],
+    )  # fmt: skip
+    for loss in ("cross_entropy", "balanced_cross_entropy"):
+        run = image_run(few, dataset="digits", width=2, validation_size=held_out, loss=loss)
+        values = to_the_end(run).history.values()
+        assert 0 <= values["test_accuracy"] <= 1
+        assert (values.get("validation_accuracy") is not None) == bool(held_out)
+
+
+def test_the_command_line_holds_out_one_image(study: CommandLine, tiny_study: Path) -> None:
+    done = study("tune", tiny_study.name, "--seeds", "1", "--in-process", "--set", "validation_size=1")
+    assert done.returncode == 0, done.stderr

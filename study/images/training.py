@@ -9,6 +9,8 @@ import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +23,7 @@ from study.images.step_graph import StepGraphs
 from study.own_code import is_plugin
 
 EVALUATION_BATCH = 1000
+Indices = npt.NDArray[np.int64]
 # Where so large a share of all answers is one class, the network has collapsed.
 ONE_CLASS = 0.99
 
@@ -205,13 +208,14 @@ class ImageTraining(Images):
         return found
 
 
-def _validation_split(n: int, size: int) -> tuple[Tensor, Tensor]:
+def _validation_split(n: int, size: int) -> tuple[Indices, Indices]:
     """Which of n training images are kept and which `size` are held out, int64 [n - size] and [size].
 
-    The same in every trial, so that trials are compared on the same images.
+    The same in every trial, so that trials are compared on the same images. Arrays, as a tensor of one index would
+    take a single image out of an array, not an array of one.
     """
     order = torch.randperm(n, generator=seeds.generator("validation"))
-    return order[size:].sort().values, order[:size].sort().values
+    return order[size:].sort().values.numpy(), order[:size].sort().values.numpy()
 
 
 def _on(device: torch.device, array: Any) -> Tensor:
