@@ -25,6 +25,9 @@ from study.running.trial_run import TrialRun
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+# Seconds after which a wait is given up: it must be a hang, however busy the machine is.
+HANG = 900
+
 STUDY_FILE = '''"""Figure 10: does width matter?"""
 from ray import tune
 from study import Study, increasing
@@ -97,7 +100,7 @@ class Study:
 
     def __call__(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         process = self.begin(*words, **environment)
-        out, err = process.communicate(timeout=240)
+        out, err = process.communicate(timeout=HANG)
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
     def end(self) -> None:
@@ -125,10 +128,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
     runs.end()
 
 
-def wait_until(true: Callable[[], bool], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
+def wait_until(true: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + HANG
     while not true():
-        assert time.monotonic() < deadline, f"{what} did not happen in {seconds} s"
+        assert time.monotonic() < deadline, f"{what} did not happen in {HANG} s"
         time.sleep(0.02)
 
 

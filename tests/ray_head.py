@@ -129,7 +129,7 @@ def begun(token: str | None = None) -> Head:
             return client.connect_ex(("127.0.0.1", head.port)) == 0
 
     try:
-        wait_until(answers, 60, "a job server")
+        wait_until(answers, "a job server")
     except BaseException:
         head.end()
         raise

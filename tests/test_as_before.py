@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from conftest import HANG
 
 import study
 from study import Study
@@ -43,7 +44,11 @@ tune.Tuner(trained, run_config=tune.RunConfig(storage_path=os.path.abspath("own"
 
 def test_the_users_own_tuner_writes_and_logs_as_usual_after_a_run(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", AFTER_A_RUN % FIXED], cwd=tmp_path, capture_output=True, text=True, timeout=240
+        [sys.executable, "-c", AFTER_A_RUN % FIXED],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=HANG,
     )
     assert done.returncode == 0, done.stderr
     assert {"result.json", "progress.csv"} <= {path.name for path in tmp_path.glob("own/run/*/*")}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from bad_input import GOOD, Answer, Case, answer, clusters, data, flags, paths, settings, storage, studies
-from conftest import Study
+from conftest import HANG, Study
 from storages import made_storage
 
 ROOT = Path(__file__).parents[1]
@@ -112,7 +112,7 @@ def in_a_small_disk(words: str, folder: Path) -> Answer:
         pytest.skip("needs a namespace in which a disk can be mounted")
     done = subprocess.run(
         [*unshare, "sh", "-c", f"{script} exec {sys.executable} -m study {words}"],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=120,
+        cwd=folder, capture_output=True, text=True, check=False, timeout=HANG,
         env={**os.environ, "NO_COLOR": "1"},
     )  # fmt: skip
     return Answer(done.returncode, done.stdout, done.stderr)

@@ -48,7 +48,6 @@ def small_mnist(tmp_path: Path, digits: Dataset) -> Path:
     return tmp_path
 
 
-@pytest.mark.timeout(900)
 def test_every_tool_trains_the_same_arms_on_the_same_images(tmp_path: Path, small_mnist: Path) -> None:
     pytest.importorskip("optuna")
     words = ["--images", "1000", "--repetitions", "1", "--untuned", "--float32", "--data", str(small_mnist)]

@@ -162,7 +162,7 @@ print('{"loss": %d}' % child.pid, flush=True)
 def test_a_child_that_a_script_left_behind_is_ended(folder: Path) -> None:
     script(folder, CHILD)
     child = trained(study.command(LINE, LOSS)).history.value("loss")
-    wait_until(lambda: not _runs(int(child or 0)), 20, "the end of the child")
+    wait_until(lambda: not _runs(int(child or 0)), "the end of the child")
 
 
 def test_a_script_that_ignores_sigterm_is_ended_all_the_same(folder: Path) -> None:
@@ -198,7 +198,7 @@ def test_a_script_ends_with_the_process_that_trains_it(folder: Path) -> None:
         pid = int(process.stdout.readline())
         assert _runs(pid)
         os.kill(process.pid, signal.SIGKILL)
-    wait_until(lambda: not _runs(pid), 20, "the end of the script")
+    wait_until(lambda: not _runs(pid), "the end of the script")
 
 
 def _runs(pid: int) -> bool:

@@ -68,7 +68,7 @@ def test_an_example_killed_in_the_middle_ends_with_the_same_bits(examples: Study
     assert undisturbed.returncode == 0, undisturbed.stderr
     run = examples.begin(*words, "--checkpoint-every", "0.2")
     begun = "checkpoint.pt" if name == "language_model" else "lock"
-    wait_until(lambda: bool([*examples.folder.glob(f"results/trials/*/{begun}")]), 120, "a first trial")
+    wait_until(lambda: bool([*examples.folder.glob(f"results/trials/*/{begun}")]), "a first trial")
     os.killpg(run.pid, signal.SIGKILL)
     run.communicate()
     done = examples(*words)

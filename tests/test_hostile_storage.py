@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from conftest import Study
+from conftest import HANG, Study
 from storages import made_storage
 
 from study.declare.claims import increasing
@@ -66,7 +66,7 @@ def read_by_all(study: Study) -> str:
     for words in READING:
         process = study.begin(*words)
         resource.prlimit(process.pid, resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=HANG)
         assert process.returncode in (0, 3), err
         assert "Traceback" not in err
         said += out + err

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import ray
-from conftest import Study
+from conftest import HANG, Study
 from other_user import UID, needs_root
 from ray_head import free_port
 
@@ -257,7 +257,7 @@ def test_an_answer_is_bounded_in_time_and_size(study: Study, head: bytes, drip: 
         threading.Thread(target=answering, args=(server, head, drip), daemon=True).start()
         asking = study.begin("status", "--address", f"127.0.0.1:{server.getsockname()[1]}")
         resource.prlimit(asking.pid, resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
-        _, err = asking.communicate(timeout=120)
+        _, err = asking.communicate(timeout=HANG)
     assert asking.returncode == 2, err
     assert said in err
     assert "Traceback" not in err

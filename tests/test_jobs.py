@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import STUDY_FILE, wait_until
+from conftest import HANG, STUDY_FILE, wait_until
 from ray_head import Head, Laptop, begun
 
 TINY = ("submit", "tiny_width.py", "--seeds", "1")
@@ -76,10 +76,10 @@ def test_a_job_that_runs_is_noticed_left_running_and_stopped_and_continues(lapto
     job = done.stdout.strip()
     assert f"study logs {job} --follow --address {laptop.head.address}" in done.stderr
     following = laptop.begin(*LONG, "--follow", "--address", laptop.head.address)
-    wait_until(laptop.head.trains, 60, "a trial")
+    wait_until(laptop.head.trains, "a trial")
     assert f"{job} already runs" in laptop.refused(*LONG, "--address", laptop.head.address)
     following.send_signal(signal.SIGINT)
-    said, told = following.communicate(timeout=30)
+    said, told = following.communicate(timeout=HANG)
     assert following.returncode == 130
     assert "2 trials: 2 to train" in said
     assert f"{job} goes on. To follow again: study logs {job}" in told
@@ -95,9 +95,9 @@ def test_a_job_that_runs_is_noticed_left_running_and_stopped_and_continues(lapto
     assert f"did you mean '{job}'" in laptop.refused("logs", job[:-1], "--address", laptop.head.address)
 
     again = laptop.begin(*LONG, "--follow", "--address", laptop.head.address)
-    wait_until(laptop.head.trains, 60, "a trial")
+    wait_until(laptop.head.trains, "a trial")
     assert laptop.at("stop").returncode == 0
-    said, told = again.communicate(timeout=60)
+    said, told = again.communicate(timeout=HANG)
     assert again.returncode == 1, told
     assert f"{len(saved)} to continue" in said
     assert laptop.jobs()[f"{job}-2"] == "stopped"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Study
+from conftest import HANG, Study
 
 from study.running import limits
 
@@ -77,7 +77,7 @@ from study.running.scratch import workspace
 with workspace() as folder, ray_session(None, folder) as nodes:
     print([node.cpus for node in nodes])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG)
     assert done.stdout == "[1.0]\n", done.stderr
 
 
@@ -108,7 +108,7 @@ def test_a_plan_in_a_real_group_with_a_quota_of_one_core_says_one_at_once(
             env=study.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HANG,
         )
     finally:
         remove()
@@ -121,7 +121,7 @@ def test_ray_gets_the_memory_of_a_real_group() -> None:
     code = "from study.running.ray_session import _own_share; share = _own_share(); print(share['_memory'] // 2**20)"
     try:
         inside = f'echo $$ > {group}/cgroup.procs && exec {sys.executable} -c "{code}"'
-        done = subprocess.run(["sh", "-c", inside], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(["sh", "-c", inside], capture_output=True, text=True, timeout=HANG)
     finally:
         remove()
     assert int(done.stdout) in range(1400, 1450), done.stderr

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from study.running.scratch import PARENT
-from tests.conftest import STUDY_FILE, Study, wait_until
+from tests.conftest import HANG, STUDY_FILE, Study, wait_until
 
 ROOT = Path(__file__).parents[1]
 RAY = f"{shlex.quote(sys.executable)} -m ray.scripts.scripts start --block"
@@ -54,7 +54,7 @@ class Cluster:
                 shlex.split(command), env=environment, stdout=out, stderr=out, start_new_session=True
             )
         self._nodes.append(node)
-        wait_until(lambda: "Ray runtime started." in log.read_text(), 100, f"the start of node {name}")
+        wait_until(lambda: "Ray runtime started." in log.read_text(), f"the start of node {name}")
         return log.read_text()
 
     def end(self) -> None:
@@ -91,7 +91,7 @@ def test_a_study_waits_for_the_first_node_that_runs_trials(study: Study, cluster
     assert running.stderr is not None
     assert any("waits up to" in line for line in running.stderr)
     cluster.add("near")
-    _, said = running.communicate(timeout=240)
+    _, said = running.communicate(timeout=HANG)
     assert running.returncode == 0, said
     kept = sorted(path.name for path in (study.folder / "shared/results").iterdir())
     assert kept == ["figures", "studies", "tables", "trials"]
@@ -118,7 +118,7 @@ def test_nodes_that_can_run_no_trial_are_named(study: Study, cluster: Cluster) -
     cluster.add("bare", f"mount -t tmpfs tmpfs {ROOT / 'study'}")
 
     running = tune(study, cluster)
-    printed, said = running.communicate(timeout=240)
+    printed, said = running.communicate(timeout=HANG)
     assert (running.returncode, printed) == (2, "")
     storage, hint = f"storage {shared / 'results'}", r"\. Use one that all nodes have: .*"
     for line in (
@@ -142,7 +142,7 @@ def test_a_cluster_of_another_ray_is_refused_with_both_versions(study: Study, cl
         env={**study.environment, **NO_TOKEN},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
         check=False,
     )
     assert done.returncode == 2

@@ -37,7 +37,7 @@ def test_a_killed_run_on_s3_continues_to_the_bits_of_an_undisturbed_one(
 
     begun = study.begin(*words, f"{bucket}/killed", **s3)
     files = s3fs.S3FileSystem(use_listings_cache=False)
-    wait_until(lambda: bool(files.glob("bucket/killed/trials/*/checkpoint.pt")), 90, "a checkpoint")
+    wait_until(lambda: bool(files.glob("bucket/killed/trials/*/checkpoint.pt")), "a checkpoint")
     for process in [*psutil.Process(begun.pid).children(recursive=True), psutil.Process(begun.pid)]:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()

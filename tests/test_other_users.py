@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from cluster.nodes import PROBE
-from conftest import STUDY_FILE, Study, wait_until
+from conftest import HANG, STUDY_FILE, Study, wait_until
 from other_user import as_other, needs_root
 
 from study.running.scratch import PARENT, workspace
@@ -69,7 +69,7 @@ def test_a_local_run_is_closed_whatever_the_environment_says(study: Study, tmp_p
         lines = [of.as_dict(["cmdline"])["cmdline"] or [] for of in named if of.is_running()]
         return any("Trainable" in " ".join(line) for line in lines)
 
-    wait_until(trains, 120, "a trial")
+    wait_until(trains, "a trial")
     folder = run_folder(run.pid)
     assert as_other(entered, str(folder)) == ["PermissionError"] * 3
     token = folder / "token"
@@ -84,7 +84,7 @@ def test_a_local_run_is_closed_whatever_the_environment_says(study: Study, tmp_p
     assert not [process for process in whole if secret in " ".join(process.cmdline())]
     addresses = [f"127.0.0.1:{of.laddr.port}" for of in sockets]
     asked = subprocess.run(
-        [sys.executable, PROBE, secret, *addresses], capture_output=True, text=True, check=True, timeout=200
+        [sys.executable, PROBE, secret, *addresses], capture_output=True, text=True, check=True, timeout=HANG
     )
     answers = json.loads(asked.stdout)
     for address, (without, wrong, right) in answers.items():

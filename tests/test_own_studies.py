@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from conftest import HANG, wait_until
 from conftest import Study as Command
-from conftest import wait_until
 
 FILE = '''"""Does a larger step help?"""
 import random, time
@@ -79,7 +79,7 @@ def test_through_ray_and_in_process_it_gives_the_same_bits_even_after_a_kill(stu
     words = ["tune", "own.py", "--seeds", "2", "--checkpoint-every", "0.1"]
     slow = study.begin(*words, "--set", "pause=0.05", "--storage", "slow")
     begun = study.folder / "slow/trials"
-    wait_until(lambda: bool([*begun.glob("*/checkpoint.pt")]), 120, "a checkpoint")
+    wait_until(lambda: bool([*begun.glob("*/checkpoint.pt")]), "a checkpoint")
     os.killpg(slow.pid, signal.SIGKILL)
     slow.communicate()
     done = study(*words, "--set", "pause=0.05", "--storage", "slow")
@@ -128,9 +128,9 @@ def test_a_training_edited_while_its_study_runs_is_trained_to_the_end_as_it_was(
     write(study.folder)
     words = ["tune", "own.py", "--seeds", "1", "--set", "pause=0.05"]
     run = study.begin(*words)
-    wait_until(lambda: bool([*study.folder.glob("results/trials/*/lock")]), 120, "a first trial")
+    wait_until(lambda: bool([*study.folder.glob("results/trials/*/lock")]), "a first trial")
     write(study.folder, noise="5.0")
-    _, err = run.communicate(timeout=200)
+    _, err = run.communicate(timeout=HANG)
     assert run.returncode == 0, err
     again = study(*words)  # the edited one is another training
     assert "2 trials: 2 to train" in again.stderr

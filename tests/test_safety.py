@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import STUDY_FILE, Study
+from conftest import HANG, STUDY_FILE, Study
 from markdown_it import MarkdownIt
 from storages import made_storage
 
@@ -206,7 +206,7 @@ def test_matplotlib_does_not_read_settings_in_the_current_folder(study: Study, a
     )
     resource.prlimit(process.pid, resource.RLIMIT_AS, (2 * 1024**3, 2 * 1024**3))
     try:
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=HANG)
     finally:
         process.kill()
     assert (process.returncode, out, err) == (0, f"{study.folder.resolve()}\n", "")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import wait_until
+from conftest import HANG, wait_until
 from other_user import UID
 from shipped import REPOSITORY
 
@@ -56,7 +56,7 @@ def job(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
 def called(home: Path) -> list[str]:
     """Where Ray was to run, the mode of that folder, and Ray's words."""
     path = home / "called"
-    wait_until(lambda: path.exists() and path.stat().st_size > 0, 20, "a call of Ray")
+    wait_until(lambda: path.exists() and path.stat().st_size > 0, "a call of Ray")
     return path.read_text().split()
 
 
@@ -68,7 +68,7 @@ def test_slurm_s_script_is_shell_and_says_what_it_lacks(
 
     def refused(*words: str) -> str:
         begun = job(*words)
-        said = begun.communicate(timeout=20)[1]
+        said = begun.communicate(timeout=HANG)[1]
         assert begun.returncode == 2, said
         return said
 
@@ -92,7 +92,7 @@ def test_a_slurm_job_has_a_new_private_folder_on_each_node_and_leaves_none(
     left = Path("/tmp/study-job.of-a-killed-job")
     left.mkdir(exist_ok=True)
     done = job("network_width", "--seeds", "5")
-    assert done.wait(timeout=20) == 0, done.communicate()
+    assert done.wait(timeout=HANG) == 0, done.communicate()
     folder, mode, *words = called(tmp_path)
     assert mode == "700"
     assert f"--temp-dir {folder}/ray" in " ".join(words)
@@ -110,5 +110,5 @@ def test_a_slurm_job_that_is_ended_leaves_no_folder(
     folder, *_ = called(tmp_path)
     assert Path(folder).exists()
     os.killpg(begun.pid, signal.Signals[name])  # Slurm sends it to every process of the job
-    assert begun.wait(timeout=20) != 0
-    wait_until(lambda: not Path(folder).exists(), 20, "the end of the folder")
+    assert begun.wait(timeout=HANG) != 0
+    wait_until(lambda: not Path(folder).exists(), "the end of the folder")

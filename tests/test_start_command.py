@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import HANG
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -95,7 +96,7 @@ def test_what_is_understood_is_what_bash_does(shell: Path, command: str) -> None
     log = shell / "log"
     log.unlink(missing_ok=True)
     environment = {"PATH": f"{shell}:{os.defpath}", "LOG": str(log), "TMPDIR": str(shell)}
-    subprocess.run(["bash", "-c", command], env=environment, capture_output=True, cwd=shell, timeout=60)
+    subprocess.run(["bash", "-c", command], env=environment, capture_output=True, cwd=shell, timeout=HANG)
     happened = log.read_text() if log.exists() else ""
     happened = re.sub(rf"{re.escape(str(shell))}/tmp\.\w{{10}}", PRIVATE, happened)
     for run in happened.split("\4\0")[:-1]:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import HANG, wait_until
 from conftest import Study as Runs
-from conftest import wait_until
 
 import study
 from study import Study
@@ -105,7 +105,7 @@ except KeyboardInterrupt:
     signal.raise_signal(signal.{name})
     sys.exit(130)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG)
     assert (done.returncode, done.stderr) == (130, "")
 
 
@@ -139,14 +139,14 @@ def test_signals_ignored_at_the_start_stay_ignored_and_sigterm_stops(runs: Runs,
     finally:
         for kind, handler in before.items():
             signal.signal(kind, handler)
-    wait_until(lambda: any(runs.folder.glob("results/trials/*/lock")), 60, "the training's start")
+    wait_until(lambda: any(runs.folder.glob("results/trials/*/lock")), "the training's start")
     time.sleep(2)
     for kind in (signal.SIGINT, signal.SIGHUP):
         os.kill(run.pid, kind)
     time.sleep(2)
     assert run.poll() is None
     os.kill(run.pid, signal.SIGTERM)
-    _, err = run.communicate(timeout=60)
+    _, err = run.communicate(timeout=HANG)
     assert run.returncode == 130, err
     assert "Stopped; what was trained is kept." in err
     assert how or any(runs.folder.glob("results/trials/*/checkpoint*"))
@@ -169,7 +169,7 @@ try:
 except KeyboardInterrupt:
     print("stopped")
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG)
     assert done.stdout == "Ray has started [True]\nstopped\n", done.stderr
 
 

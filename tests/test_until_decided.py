@@ -163,7 +163,7 @@ def test_it_continues_after_a_kill_to_the_same_end(study: Command) -> None:
     assert "2 claims:" in undisturbed.stdout
     trials = study.folder / "results/trials"
     running = study.begin(*words)
-    wait_until(lambda: len(list(trials.glob("*/result.json"))) >= 11, 120, "the second round")
+    wait_until(lambda: len(list(trials.glob("*/result.json"))) >= 11, "the second round")
     running.kill()
     running.wait()
     done = study(*words)

@@ -23,7 +23,7 @@ from study.store.checkpoint_file import decoded_state
 TUNE = ("tune", "chaos.py", "--seeds", "2", "--checkpoint-every", "0.2", "--max-failures", "20")
 INJECT = Path(__file__).with_name("inject")
 MARK = "STUDY_CHAOS_RUN"
-RUN_SECONDS = 150.0
+RUN_SECONDS = 900.0
 TRIALS = 4
 BEGUN: list[str] = []
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-from conftest import wait_until
+from conftest import HANG, wait_until
 
 PREFIX = "10.77.0"
 TOOLS = ("ip", "unshare", "nsenter", "setpriv")
@@ -46,7 +46,7 @@ class Switch:
         self._process = subprocess.Popen([*DIES_WITH_US, "unshare", "--net", "sleep", "infinity"])
         self.pid = self._process.pid
         ours = Path("/proc/self/ns/net").readlink()
-        wait_until(lambda: Path(f"/proc/{self.pid}/ns/net").readlink() != ours, 10, "the switch's namespace")
+        wait_until(lambda: Path(f"/proc/{self.pid}/ns/net").readlink() != ours, "the switch's namespace")
         self.ip("link", "add", "bridge", "type", "bridge")
         self.ip("addr", "add", f"{PREFIX}.254/24", "dev", "bridge")
         self.ip("link", "set", "bridge", "up")
@@ -102,7 +102,6 @@ class Node:
             )
         wait_until(
             lambda: (ready.exists() and ready.stat().st_size) or self._process.poll() is not None,
-            20,
             f"{self.name}'s start",
         )
         assert self._process.poll() is None, (self._folder / "console.txt").read_text()
@@ -136,8 +135,8 @@ class Node:
         inside = ["nsenter", "--target", str(self.pid), "--all", f"--wd={Path.home()}"]
         return [*inside, *environment, *words]
 
-    def run(self, *words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.command(*words), capture_output=True, text=True, timeout=timeout)
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.command(*words), capture_output=True, text=True, timeout=HANG)
 
     def begin(self, *words: str) -> subprocess.Popen[str]:
         """Start a command on the node, its output piped; it ends with the node."""

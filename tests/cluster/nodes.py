@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import yaml
 from cluster.network import Node, Switch, run
-from conftest import wait_until
+from conftest import HANG, wait_until
 from other_user import UID
 
 REPOSITORY = Path(__file__).parents[2]
@@ -129,15 +129,15 @@ class Cluster:
         self._ray("down")
 
     def _ray(self, verb: str) -> None:
-        done = self.laptop.run("bash", "-c", f"cd ~/study && ray {verb} --yes cluster.yaml", timeout=400)
+        done = self.laptop.run("bash", "-c", f"cd ~/study && ray {verb} --yes cluster.yaml")
         assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
 
     def tunnel(self) -> None:
         """The head's job server at the laptop's port 8265, through a new ssh: an old one may lead nowhere."""
         self.laptop.run("pkill", "ssh")
-        wait_until(lambda: not self._has_tunnel(), 20, "the end of the old tunnel")
+        wait_until(lambda: not self._has_tunnel(), "the end of the old tunnel")
         self.laptop.serve("bash", "-c", "cd ~/study && ray dashboard cluster.yaml")
-        wait_until(self._has_tunnel, 60, "the tunnel")
+        wait_until(self._has_tunnel, "the tunnel")
 
     def _has_tunnel(self) -> bool:
         return 8265 in self.laptop.listening(to_others=False)
@@ -151,7 +151,7 @@ class Cluster:
 
     def stop(self) -> None:
         """`study stop` on the laptop: the running trials save."""
-        done = self.laptop.run("bash", "-c", f"{ON_NODE}; study stop --address {JOBS}", timeout=120)
+        done = self.laptop.run("bash", "-c", f"{ON_NODE}; study stop --address {JOBS}")
         assert done.returncode == 0, done.stdout + done.stderr
 
     def wait_for_nodes(self, *, instead_of: dict[str, str] | None = None) -> None:
@@ -162,7 +162,7 @@ class Cluster:
             now = self.alive()
             return now.keys() == wanted and not now.items() & (instead_of or {}).items()
 
-        wait_until(all_there, 400, f"a cluster of {len(wanted)} nodes")
+        wait_until(all_there, f"a cluster of {len(wanted)} nodes")
 
     def alive(self) -> dict[str, str]:
         """Address and id of the nodes that the head says are alive; none where no head answers."""
@@ -173,13 +173,13 @@ class Cluster:
     def probe(self, node: Node, ports: Iterable[int]) -> dict[str, list[str]]:
         """How a node's ports answer to the laptop; probe.py says what comes back."""
         addresses = [f"{node.address}:{port}" for port in sorted(ports)]
-        done = self.laptop.run("python", "-c", PROBE.read_text(), TOKEN, *addresses, timeout=120)
+        done = self.laptop.run("python", "-c", PROBE.read_text(), TOKEN, *addresses)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
     def intrude(self, node: Node) -> dict[str, list[str]]:
         """What another user of the node sees and gets at; intruder.py says what comes back."""
-        done = node.run("python", "-c", INTRUDER.read_text(), str(UID), *PLACES, timeout=120)
+        done = node.run("python", "-c", INTRUDER.read_text(), str(UID), *PLACES)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
@@ -195,6 +195,6 @@ class Job:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def result(self, timeout: float = 400) -> subprocess.CompletedProcess[str]:
-        out, err = self._process.communicate(timeout=timeout)
+    def result(self) -> subprocess.CompletedProcess[str]:
+        out, err = self._process.communicate(timeout=HANG)
         return subprocess.CompletedProcess(self._process.args, self._process.returncode, out, err)

@@ -13,7 +13,6 @@ from conftest import STUDY_FILE, wait_until
 reason = network.missing()
 pytestmark = [
     pytest.mark.cluster,
-    pytest.mark.timeout(300),
     pytest.mark.skipif(reason is not None, reason=reason or ""),
 ]
 
@@ -51,7 +50,7 @@ def test_no_port_of_a_local_run_is_reached_from_another_machine(machines: tuple[
     trains, looks = machines
     (trains.home / "long.py").write_text(LONG_FILE)
     trains.serve("bash", "-c", "cd ~ && study tune long.py --seeds 1 --checkpoint-every 0.2")
-    wait_until(lambda: any(trains.home.glob("results/trials/*/checkpoint.pt")), 120, "a trial")
+    wait_until(lambda: any(trains.home.glob("results/trials/*/checkpoint.pt")), "a trial")
     inside = trains.listening(to_others=False)
     assert len(inside) > 5, "Ray's own ports were not among them"
     assert trains.listening() == set()
@@ -61,5 +60,5 @@ def test_no_port_of_a_local_run_is_reached_from_another_machine(machines: tuple[
         "import http.server as h; h.test(h.BaseHTTPRequestHandler, port=8080)"
     )
     trains.serve("bash", "-c", "cd ~ && python server.py")
-    wait_until(lambda: 8080 in trains.listening(), 30, "a server that is open")
+    wait_until(lambda: 8080 in trains.listening(), "a server that is open")
     assert looks.run("python", "-c", KNOCK, trains.address, "8080").stdout == "8080\n"

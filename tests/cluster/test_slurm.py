@@ -16,12 +16,11 @@ import pytest
 from cluster import network, nodes
 from cluster.network import Node
 from cluster.nodes import TOKEN, Cluster
-from conftest import wait_until
+from conftest import HANG, wait_until
 
 reason = network.missing() or nodes.missing()
 pytestmark = [
     pytest.mark.cluster,
-    pytest.mark.timeout(600),
     pytest.mark.skipif(reason is not None, reason=reason or ""),
 ]
 
@@ -91,7 +90,7 @@ def wait_until_it_trains(cluster: Cluster, job: subprocess.Popen[str]) -> None:
         titles = [node.titles() for node in (cluster.head, *cluster.workers)]
         return all(any("Trainable" in title for title in of) for of in titles)
 
-    wait_until(trains, 120, "a trial on each machine")
+    wait_until(trains, "a trial on each machine")
 
 
 def left(cluster: Cluster) -> list[str]:
@@ -114,7 +113,7 @@ def test_both_machines_train_and_nobody_else_gets_at_their_files(cluster: Cluste
         assert len(folders) == 1
         assert folders.pop().startswith("study-job.")
         assert found["got"] == []
-    out, err = job.communicate(timeout=300)
+    out, err = job.communicate(timeout=HANG)
     assert job.returncode == 0, (out + err)[-5000:]
     results = [
         json.loads(path.read_text()) for path in cluster.shared.glob("project/results/trials/*/result.json")
@@ -129,8 +128,8 @@ def test_a_job_that_is_ended_leaves_neither_folders_nor_ray(cluster: Cluster) ->
     for process in [of for node in (cluster.head, *cluster.workers) for of in of_the_job(node)]:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()  # as Slurm does at the time limit
-    job.communicate(timeout=60)
+    job.communicate(timeout=HANG)
     # Slurm kills what is left of a job; Ray's own process on the second machine takes half a minute to end.
     with contextlib.suppress(AssertionError):
-        wait_until(lambda: not left(cluster), 90, "the end of the job")
+        wait_until(lambda: not left(cluster), "the end of the job")
     assert left(cluster) == []

@@ -16,7 +16,6 @@ from other_user import UID
 reason = network.missing()
 pytestmark = [
     pytest.mark.cluster,
-    pytest.mark.timeout(300),
     pytest.mark.skipif(reason is not None, reason=reason or ""),
 ]
 
@@ -52,13 +51,13 @@ def test_no_head_starts_whose_job_server_s_port_is_another_user_s(head: Node) ->
     start = next(command for command in commands if "ray start" in command)
 
     def started() -> bool:
-        return head.run("bash", "-c", f"{start} {SIZE}", timeout=120).returncode == 0
+        return head.run("bash", "-c", f"{start} {SIZE}").returncode == 0
 
     head.serve("python", "-c", SQUATTER)
-    wait_until(lambda: 8265 in head.listening(to_others=False), 20, "the other user's server")
+    wait_until(lambda: 8265 in head.listening(to_others=False), "the other user's server")
     assert not started()
     head.run("ray", "stop", "--force")
     head.run("pkill", "-f", "8265")
-    wait_until(lambda: 8265 not in head.listening(to_others=False), 20, "its end")
+    wait_until(lambda: 8265 not in head.listening(to_others=False), "its end")
     assert started()
     assert 8265 in head.listening(to_others=False)
