@@ -1,4 +1,13 @@
-"""The report of a storage: index.html, report.md, tables/ and figures/, as far as its trials are finished."""
+"""The report of a storage, as far as its trials are finished: index.html, report.md, tables and figures.
+
+    summary.csv, .md, .tex              all arms of all studies
+    trials.csv, timings.csv             all trials, and how long each took
+    tables/<study>.csv, .md, .tex       a study's table
+    figures/<study>.svg, .png, .pdf     its curves
+    figures/effects/<study>.svg, ...    its arms
+
+In tables/ and figures/ files are called by studies alone, so that no study can have the name of another file.
+"""
 
 from __future__ import annotations
 
@@ -70,15 +79,16 @@ def write(results: Results, out: Path, studies: Iterable[str] | None = None) -> 
         )
     out.mkdir(parents=True, exist_ok=True)
     files = Files(UPath(out.absolute()))
+    files.remove_temporary("tables")
     sections = [_section(results, record, files) for record in records]
     whole = pd.concat(
         [section.table.assign(study=section.name, figure=section.record["figure"]) for section in sections],
         ignore_index=True,
     )
-    _save_table(whole, _summary_table(sections), files, "report")
+    _save_table(whole, _summary_table(sections), files, "summary")
     trials = results.trials.sort_values("key")
-    files.write("tables/trials.csv", tables.csv(trials.drop(columns=DIFFERS)))
-    files.write("tables/timings.csv", tables.csv(trials[["key", *DIFFERS]]))
+    files.write("trials.csv", tables.csv(trials.drop(columns=DIFFERS)))
+    files.write("timings.csv", tables.csv(trials[["key", *DIFFERS]]))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=jinja2.select_autoescape(["html"]),
@@ -116,15 +126,15 @@ def _section(results: Results, record: dict[str, Any], files: Files) -> Section:
     if not table.n.any() and not table.diverged.any():
         return Section(record, full, None, [], verdicts, {}, pending, command)
     reported = shown.as_reported(table, differences, record)
-    _save_table(full, reported, files, name)
+    _save_table(full, reported, files, f"tables/{name}")
     drawn = {
-        name: figures.draw_training_curves(results, name),
-        f"{name}-effect": figures.draw_effects(results, name),
+        f"figures/{name}": figures.draw_training_curves(results, name),
+        f"figures/effects/{name}": figures.draw_effects(results, name),
     }
     inline = {}
-    for stem, figure in drawn.items():
-        made = figures.save(figure, files, f"figures/{stem}", FIGURE_KINDS)
-        inline[stem] = _inline(made["svg"].decode())
+    for path, figure in drawn.items():
+        made = figures.save(figure, files, path, FIGURE_KINDS)
+        inline[path] = _inline(made["svg"].decode())
     notes = [*shown.notes(table, record), *shown.other_data(record)]
     return Section(record, full, reported, notes, verdicts, inline, pending, command)
 
@@ -133,12 +143,11 @@ def _setting(key: str, value: Any) -> str:
     return f"{key}={value if isinstance(value, str) else json.dumps(value)}"
 
 
-def _save_table(full: pd.DataFrame, text: pd.DataFrame, files: Files, name: str) -> None:
+def _save_table(full: pd.DataFrame, text: pd.DataFrame, files: Files, path: str) -> None:
     """A table with all its digits, and as it is shown in two languages."""
-    files.remove_temporary("tables")
-    files.write(f"tables/{name}.csv", tables.csv(full))
-    files.write(f"tables/{name}.md", (tables.markdown(text) + "\n").encode())
-    files.write(f"tables/{name}.tex", tables.latex(text).encode())
+    files.write(f"{path}.csv", tables.csv(full))
+    files.write(f"{path}.md", (tables.markdown(text) + "\n").encode())
+    files.write(f"{path}.tex", tables.latex(text).encode())
 
 
 def _inline(svg: str) -> str:

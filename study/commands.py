@@ -140,10 +140,16 @@ def _default(value: Any) -> Any:
 
 
 def _name_of(line: str) -> str:
-    """`python train.py --lr {lr}` -> train"""
+    """`python3.12 train.py --lr {lr}` -> train"""
     words = shlex.split(line)
-    script = next((word for word in words if Path(word).suffix), words[0])
-    return re.sub(r"\W+", "_", Path(script).stem).strip("_") or "command"
+    script = next((word for word in words if _ending(word)), words[0])
+    return re.sub(r"\W+", "_", Path(script).name.removesuffix(_ending(script))).strip("_") or "command"
+
+
+def _ending(word: str) -> str:
+    """`.py` of `train.py`, nothing of `python3.12`: a number after a dot belongs to the name."""
+    ending = Path(word).suffix
+    return ending if ending[1:2].isalpha() else ""
 
 
 class CommandTraining(Training):

@@ -55,7 +55,7 @@ def test_an_example_goes_the_whole_way(examples: Study, name: str) -> None:
     verified = examples("verify", name, "--json")
     assert len(json.loads(verified.stdout)) == 2
     assert examples("report").returncode == 0
-    assert (examples.folder / f"report/figures/{name}-effect.svg").exists()
+    assert (examples.folder / f"report/figures/effects/{name}.svg").exists()
 
 
 @pytest.mark.parametrize("name", SMALL)

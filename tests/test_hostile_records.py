@@ -39,7 +39,7 @@ def test_names_that_no_study_has_are_left_out_and_stop_nothing(study: Study) -> 
         assert "studies/\\udcff.json" in done.stderr
     assert "studies/\\udcff.json" in (study.folder / "out/index.html").read_text()
     assert "trials/\\udcff: is no name of a trial" in done.stderr
-    assert (study.folder / "out/figures/width v1.5-effect.pdf").exists()
+    assert (study.folder / "out/figures/effects/width v1.5.pdf").exists()
     for given in ("width v1.5", "folder/width v1.5.py"):
         assert json.loads(study("status", given, "--json").stdout)[0]["finished"] == 4
     assert study("compare", "width v1.5", "width v1.5.py").returncode == 0

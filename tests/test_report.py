@@ -44,10 +44,10 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_report_is_a_page_a_text_tables_and_figures(out: Path) -> None:
     files = {str(path.relative_to(out)) for path in out.rglob("*.*")}
-    tables = {f"tables/{stem}.{kind}" for stem in ("width", "report") for kind in ("csv", "md", "tex")}
-    stems = ("width", "width-effect")
-    figures = {f"figures/{stem}.{kind}" for stem in stems for kind in ("png", "svg", "pdf")}
-    assert files == {"index.html", "report.md", "tables/trials.csv", "tables/timings.csv"} | tables | figures
+    tables = {f"{path}.{kind}" for path in ("tables/width", "summary") for kind in ("csv", "md", "tex")}
+    paths = ("figures/width", "figures/effects/width")
+    figures = {f"{path}.{kind}" for path in paths for kind in ("png", "svg", "pdf")}
+    assert files == {"index.html", "report.md", "trials.csv", "timings.csv"} | tables | figures
 
 
 def test_the_page_is_one_self_contained_file(out: Path) -> None:
@@ -120,11 +120,11 @@ def test_numbers_in_tables_agree_with_the_files_recomputed(out: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs a TeX")
-@pytest.mark.parametrize("table", ["width", "report"])
+@pytest.mark.parametrize("table", ["tables/width", "summary"])
 def test_latex_tables_compile_as_they_are(out: Path, tmp_path: Path, table: str) -> None:
     document = (
         "\\documentclass{article}\\usepackage{booktabs}\\begin{document}"
-        f"\\input{{{out / 'tables' / table}}}\\end{{document}}"
+        f"\\input{{{out / table}}}\\end{{document}}"
     )
     (tmp_path / "document.tex").write_text(document)
     words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "document.tex"]

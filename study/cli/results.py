@@ -60,7 +60,7 @@ def report(
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("report"),
     storage: Storage = None,
 ) -> None:
-    """Write the report of a storage: index.html, report.md, tables/ and figures/.
+    """Write the report of a storage: index.html, report.md, tables and figures.
 
     It can be made while trials still run: what is missing is marked as pending.
 

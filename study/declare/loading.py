@@ -121,7 +121,7 @@ def _find(file_or_name: str) -> Path:
     names = {} if path.exists() and path.suffix == ".py" else available()
     if file_or_name in names:
         return names[file_or_name]
-    if re.fullmatch(r"[\w-]+", file_or_name) and not path.exists():
+    if file_or_name == path.name and path.suffix != ".py" and not path.exists():
         raise StudyError(
             f"There is no study {file_or_name!r}{did_you_mean(file_or_name, names)}.",
             "`study list` shows those that can be given by name; a path to a file works too.",

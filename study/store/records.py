@@ -33,7 +33,7 @@ from study.store.fields import (
 # Raised whenever an older version could misread what a newer one wrote.
 FORMAT = 2
 
-# A study's name is that of its files: what `study.plan` allows, and in bytes so short that `-effect.svg` and
+# A study's name is that of its files: what `study.plan` allows, and in bytes so short that the ending and
 # what is added while a file is written still have room in the file's name.
 STUDY_NAME = r"\w[\w .+-]{,99}"
 MOST_NAME_BYTES = 200
