@@ -71,9 +71,8 @@ def tune(
     if anew := sorted(
         {trial.training for trial in plan.pending if not plan.trainings[trial.training].continues}
     ):
-        console.print(
-            f"{', '.join(anew)} can't be continued: a trial that is killed starts anew.", highlight=False
-        )
+        said = f"{', '.join(anew)} can't be continued: a trial that is killed starts anew."
+        console.print(styled(said), highlight=False)
     events = None
     if options.tensorboard:
         from study.store.tensorboard import EventFiles

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from study.metric import Metric
 from study.plan import Plan, Trial
-from study.terminal import plain, styled
+from study.terminal import styled
 from study.training import Cost
 
 
@@ -134,11 +134,11 @@ class LiveProgress(Progress):
             watched = kind.metric(trial.watched)
             newest = "" if result["newest"] is None else shown(watched, result["newest"])
             table.add_row(
-                plain(trial.name),
+                styled(trial.name),
                 f"{result['step']:,}" + (f"/{result['steps']:,}" if result["steps"] else ""),
                 f"{result['percent']:.0f} %" if result["steps"] else "",
-                newest,
-                f"{result['rate']:,.0f} {kind.counts}/s",
+                styled(newest),
+                styled(f"{result['rate']:,.0f} {kind.counts}/s"),
             )
         left = self.seconds_left()
         eta = "starting" if left is None else f"about {_duration(left)} left"
