@@ -8,6 +8,7 @@ from pathlib import Path
 
 from analysis import load, report
 from study.errors import StudyError
+from study.terminal import guarded_streams
 
 
 def main() -> None:
@@ -28,4 +29,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with guarded_streams():
+        main()

@@ -5,7 +5,7 @@ trials; those that the store lacks are trained, by Ray Tune or in this process; 
 verdicts of the store's plain files. What each module is for, from the bottom up:
 
     errors                   StudyError, "did you mean"
-    terminal                 text that can't steer a terminal
+    terminal                 text that can't steer a terminal, lost output
     provenance               versions, hardware and commit of a result
     time_limit               a limit for code that is not ours
     seeds                    where a trial's randomness comes from

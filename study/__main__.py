@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import io
 import sys
 from typing import Any
 
@@ -11,7 +10,7 @@ import typer
 
 from study.cli.app import INTERRUPTED, WRONG_REQUEST, app
 from study.errors import StudyError
-from study.terminal import plain
+from study.terminal import guarded_streams, plain
 
 # Its base is what a usage mistake raises, whether Typer stands on Click or brings its own.
 USAGE_ERROR: Any = typer.BadParameter.__base__
@@ -24,9 +23,11 @@ GC_THRESHOLDS = 100_000, 20, 100
 def main() -> None:
     """Entry point of the console script: turns a user's mistake into lines on stderr and exit code 2."""
     gc.set_threshold(*GC_THRESHOLDS)
-    for stream in (sys.stdout, sys.stderr):  # whatever a terminal's encoding can't say
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    with guarded_streams():
+        _run()
+
+
+def _run() -> None:
     try:
         sys.exit(app(standalone_mode=False))
     except USAGE_ERROR as error:
