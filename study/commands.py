@@ -164,7 +164,12 @@ class CommandTraining(Training):
 
     def __init__(self, config: Any, data: Any, seed: int, device: str) -> None:
         self.steps = None
-        self._scratch = tempfile.mkdtemp(prefix="study-scratch-")
+        try:
+            self._scratch = tempfile.mkdtemp(prefix="study-scratch-")
+        except OSError as error:  # names the folders that were tried
+            raise StudyError(
+                f"No folder for temporary files can be used: {error.strerror or error}. Set TMPDIR to one."
+            ) from None
         self._values = {**config.model_dump(), "seed": seed, "device": device, "scratch": self._scratch}
         self._process: Process | None = None
 

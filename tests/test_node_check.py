@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from study.running.scratch import PARENT
+from study.running.scratch import parent
 from tests.conftest import HANG, STUDY_FILE, Study, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -71,7 +71,7 @@ class Cluster:
 def cluster() -> Iterator[Cluster]:
     """A head without trials, and a node that came when a study waited for it."""
     # Sockets' paths may have 107 bytes at most.
-    with tempfile.TemporaryDirectory(prefix="study-test-", dir=PARENT) as folder:
+    with tempfile.TemporaryDirectory(prefix="study-test-", dir=parent()) as folder:
         cluster = Cluster(Path(folder))
         try:
             cluster.begin()

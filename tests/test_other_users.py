@@ -16,7 +16,7 @@ from cluster.nodes import PROBE
 from conftest import HANG, STUDY_FILE, Study, wait_until
 from other_user import as_other, needs_root
 
-from study.running.scratch import PARENT, workspace
+from study.running.scratch import parent, workspace
 
 LONG_FILE = STUDY_FILE.replace('"batch_size": 64, "epochs": 2', '"batch_size": 16, "epochs": 5000')
 LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
@@ -25,7 +25,7 @@ CLOSED = [("refused", "refused"), ("401", "403"), ("UNAUTHENTICATED", "UNAUTHENT
 
 def run_folder(of: int) -> Path:
     """The temporary folder of the run whose process this is."""
-    ours = [path for path in PARENT.glob("study-run-*") if (path / "lock").exists()]
+    ours = [path for path in parent().glob("study-run-*") if (path / "lock").exists()]
     opened = {Path(file.path).parent for file in psutil.Process(of).open_files()}
     (folder,) = opened.intersection(ours)
     return folder
@@ -95,10 +95,10 @@ def test_a_local_run_is_closed_whatever_the_environment_says(study: Study, tmp_p
 
 def planted(victim: str) -> list[str]:
     """Folders in the place of runs' folders that lead to the victim's."""
-    link = Path(tempfile.mkdtemp(prefix="study-run-", dir=PARENT))
+    link = Path(tempfile.mkdtemp(prefix="study-run-", dir=parent()))
     link.rmdir()
     link.symlink_to(victim)
-    folder = Path(tempfile.mkdtemp(prefix="study-run-", dir=PARENT))
+    folder = Path(tempfile.mkdtemp(prefix="study-run-", dir=parent()))
     (folder / "lock").symlink_to(f"{victim}/lock")
     folder.chmod(0o777)
     return [str(link), str(folder)]
@@ -122,7 +122,7 @@ def test_links_in_the_place_of_runs_folders_lead_nowhere(tmp_path: Path) -> None
 
 
 def test_a_killed_run_s_folder_is_still_removed_by_the_next_one() -> None:
-    left = Path(tempfile.mkdtemp(prefix="study-run-", dir=PARENT))
+    left = Path(tempfile.mkdtemp(prefix="study-run-", dir=parent()))
     (left / "ray").mkdir()
     with workspace():
         assert not left.exists()
