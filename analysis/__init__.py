@@ -10,6 +10,6 @@ plotted     what figures show               figures      drawing it
 report      the page, the text, all files
 """
 
-from analysis.results import Results, load
+from .results import Results, load
 
 __all__ = ["Results", "load"]

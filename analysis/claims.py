@@ -15,10 +15,12 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from analysis import series, tuning
-from analysis.digits import unit_of_differences
-from analysis.evidence import Evidence, gathered
-from analysis.judging import (
+from study.declare.claims import TRENDS, Claim
+
+from . import series, tuning
+from .digits import unit_of_differences
+from .evidence import Evidence, gathered
+from .judging import (
     A_STEP,
     CONTRADICTED,
     Comparison,
@@ -31,10 +33,9 @@ from analysis.judging import (
     within,
     within_margin,
 )
-from analysis.other_cases import on_other_cases
-from analysis.results import Results, measured
-from analysis.statistics import ROUNDING, minus, quiet
-from study.declare.claims import TRENDS, Claim
+from .other_cases import on_other_cases
+from .results import Results, measured
+from .statistics import ROUNDING, minus, quiet
 
 
 @quiet

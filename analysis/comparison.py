@@ -6,12 +6,13 @@ import math
 
 import pandas as pd
 
-from analysis import tuning
-from analysis.intervals import of_differences, seeds_needed, sign_p
-from analysis.looks import SIGNIFICANCE, Looks
-from analysis.results import Results, looks_of, measured
-from analysis.statistics import holm, mean_of, minus, p_value, quiet
 from study.metric import Metric
+
+from . import tuning
+from .intervals import of_differences, seeds_needed, sign_p
+from .looks import SIGNIFICANCE, Looks
+from .results import Results, looks_of, measured
+from .statistics import holm, mean_of, minus, p_value, quiet
 
 COLUMNS = ("pairs", "difference", "difference_low", "difference_high", "p", "seeds_from", "seeds_to")
 

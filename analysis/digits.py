@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from analysis.statistics import ROUNDING
 from study.metric import Metric
+
+from .statistics import ROUNDING
 
 # What is told from 100 %, or from a share in %, has two decimals.
 IN_PERCENT = ("%", "points")

@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis import series
-from analysis.judging import UNDECIDED, Comparison
-from analysis.looks import Looks
-from analysis.results import ENDED, Results, looks_of, measured
-from analysis.series import Series, Values
-from analysis.statistics import minus
 from study.declare.claims import Claim
 from study.metric import Metric
+
+from . import series
+from .judging import UNDECIDED, Comparison
+from .looks import Looks
+from .results import ENDED, Results, looks_of, measured
+from .series import Series, Values
+from .statistics import minus
 
 # Kinds that compare the whole curve, not only what it counts as.
 OF_CURVES = frozenset({"levels_off", "drops"})

@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis.own_matplotlib import (
+from study.store.files import Files
+from study.terminal import plain
+
+from .own_matplotlib import (
     Axes,
     Figure,
     FigureCanvasAgg,
@@ -19,11 +22,9 @@ from analysis.own_matplotlib import (
     colormaps,
     style,
 )
-from analysis.plotted import MOST_ARMS, Curves, curves, effects
-from analysis.results import Results
-from analysis.series import Values
-from study.store.files import Files
-from study.terminal import plain
+from .plotted import MOST_ARMS, Curves, curves, effects
+from .results import Results
+from .series import Values
 
 # Used after a reset: settings that a program made of matplotlib before change nothing.
 STYLE = Path(__file__).with_name("study.mplstyle")

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import bdtr, betaincinv, gammaincinv, stdtrit
 
-from analysis.looks import SIGNIFICANCE, Looks
-from analysis.statistics import agree, known, mean_of, quiet
+from .looks import SIGNIFICANCE, Looks
+from .statistics import agree, known, mean_of, quiet
 
 MAX_SEEDS = 1000
 # How sure it must be that a seed lies far from the others, how many of them may, and of how many seeds it is asked: of

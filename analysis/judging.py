@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis import intervals
-from analysis.digits import digits_of
-from analysis.intervals import Interval
-from analysis.looks import SIGNIFICANCE, Looks
 from study.declare.claims import Claim
 from study.metric import Metric
+
+from . import intervals
+from .digits import digits_of
+from .intervals import Interval
+from .looks import SIGNIFICANCE, Looks
 
 REPRODUCED, CONTRADICTED, UNDECIDED = "reproduced", "contradicted", "undecided"
 OF_SEEDS, A_STEP = "% of seeds", " a step"

@@ -16,11 +16,12 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from analysis.digits import digits_of
-from analysis.evidence import Evidence
-from analysis.judging import A_STEP, UNDECIDED, Comparison
-from analysis.statistics import mean_of
 from study.declare.claims import Claim
+
+from .digits import digits_of
+from .evidence import Evidence
+from .judging import A_STEP, UNDECIDED, Comparison
+from .statistics import mean_of
 
 
 def on_other_cases(

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.results import ENDED, Results, measured
-from analysis.series import Series, by_trial, smoothed, smoothing_window
-from analysis.statistics import mean_of
 from study.metric import Metric
+
+from .results import ENDED, Results, measured
+from .series import Series, by_trial, smoothed, smoothing_window
+from .statistics import mean_of
 
 # The arms of a figure. More can't be read on so little paper, and matplotlib would take minutes for thousands.
 MOST_ARMS = 100

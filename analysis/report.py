@@ -24,14 +24,15 @@ import jinja2
 import pandas as pd
 from upath import UPath
 
-from analysis import claims, comparison, figures, shown, tables
-from analysis.judging import Verdict
-from analysis.results import Results, metrics_of
-from analysis.words import explained
 from study.errors import StudyError
 from study.store.files import Files
 from study.store.trial_store import keys_of
 from study.terminal import plain
+
+from . import claims, comparison, figures, shown, tables
+from .judging import Verdict
+from .results import Results, metrics_of
+from .words import explained
 
 TEMPLATES = Path(__file__).with_name("templates")
 FIGURE_KINDS = ("png", "svg", "pdf")

@@ -16,15 +16,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis import tuning
-from analysis.looks import Looks
-from analysis.series import by_trial
-from analysis.trial_table import FIXED, MOST_METRICS, row_of, table_of
 from study.metric import Metric
 from study.store.cases import Answers, decoded_cases
 from study.store.files import StorageError
 from study.store.records import Damaged, allowed_names
 from study.store.trial_store import TrialStore, keys_of
+
+from . import tuning
+from .looks import Looks
+from .series import by_trial
+from .trial_table import FIXED, MOST_METRICS, row_of, table_of
 
 # Trials that ended by themselves, as opposed to those that a scheduler stopped.
 ENDED = ("finished", "diverged")

@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.digits import Digits, digits_of, digits_of_counts
-from analysis.results import metrics_of
 from study.metric import Metric
+
+from .digits import Digits, digits_of, digits_of_counts
+from .results import metrics_of
 
 # Columns of metrics and of facts that a page has room for; the CSV file has all.
 MOST_METRICS, MOST_FACTS = 30, 20

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.results import Results, measured
-from analysis.statistics import half_widths
+from .results import Results, measured
+from .statistics import half_widths
 
 # Before what a spreadsheet may take for a formula: the beginning of a text, and what may separate cells.
 # Japanese and Chinese ones know full-width signs too.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analysis.claims import verdicts
-from analysis.comparison import from_reference
-from analysis.judging import UNDECIDED
-from analysis.looks import SIGNIFICANCE
-from analysis.results import Results
+from .claims import verdicts
+from .comparison import from_reference
+from .judging import UNDECIDED
+from .looks import SIGNIFICANCE
+from .results import Results
 
 
 @dataclass(frozen=True)

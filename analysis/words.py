@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from analysis.digits import digits_of
-from analysis.judging import CONTRADICTED, REPRODUCED, UNDECIDED, Verdict
+from .digits import digits_of
+from .judging import CONTRADICTED, REPRODUCED, UNDECIDED, Verdict
 
 A_DIFFERENCE = "the difference between two arms trained with the same seed"
 A_SLOPE = "the slope over the arms, of each seed"

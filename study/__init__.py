@@ -55,6 +55,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     images.step_graph        steps as CUDA graphs
     images.cost              parameters and FLOPs, mostly without torch
 
+    analysis                 the folder analysis, whatever a user's files are called
     key                      what makes two trials the same
     recording                what the record of a study says
     plan                     which trials are to be trained

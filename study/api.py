@@ -16,6 +16,7 @@ from upath import UPath
 from study.declare.data import default_folder
 from study.declare.study import Study
 from study.errors import StudyError
+from study.own_code import check_names
 from study.plan import More, Plan
 from study.recording import left_out
 from study.request import Request, studies_of
@@ -127,7 +128,7 @@ def artifacts(store: TrialStore, name: str) -> Artifacts | None:
 
     A figure is drawn anew only if it was made from other results.
     """
-    from analysis import results, tables
+    from study.analysis import results, tables
 
     found = results.load(store, [name])
     if not found.of(name).status.isin(results.ENDED).any():
@@ -140,7 +141,7 @@ def artifacts(store: TrialStore, name: str) -> Artifacts | None:
     made_from = _fingerprint(found.studies[name], found.of(name))
     if not all(_is_made_from(made_from, store, path) for path in names):
         # matplotlib takes a second to import: a finished study is shown without it.
-        from analysis import figures
+        from study.analysis import figures
 
         drawn = figures.draw_training_curves(found, name)
         figures.save(drawn, store.files, f"figures/{name}", made_from=made_from)
@@ -227,8 +228,9 @@ def run(
     """
     import pandas as pd
 
-    from analysis import results
+    from study.analysis import results
 
+    check_names()
     how = Options(**options)
     asked = Request(
         seeds=seeds, storage=storage, data_dir=data_dir, overrides=overrides, fresh=fresh, progress=progress,

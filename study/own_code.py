@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import traceback
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -66,7 +67,10 @@ def resolve(name: str) -> Own:
     Raises StudyError where it can't be had, or where it is not clear which module is meant.
     """
     if name in _arrived_here:
-        return _arrived_here[name]
+        arrived = _arrived_here[name]
+        if isinstance(arrived, NotArrived):
+            raise arrived
+        return arrived
     module_name, _, function_name = name.partition(":")
     add_folder(Path.cwd())
     try:
@@ -81,7 +85,7 @@ def resolve(name: str) -> Own:
     if source is None:
         raise StudyError(f"plug-in {name!r}: module {module_name!r} has no source file")
     first = module_name.partition(".")[0]
-    for folder in _folders:
+    for folder in _folders if first != "study" else ():  # a study file may be called study.py
         beside = [path for path in (folder / f"{first}.py", folder / first) if path.exists()]
         if beside and not Path(source).is_relative_to(folder):
             raise StudyError(
@@ -147,13 +151,48 @@ class _Travelling:
         return _arrived, (self._folders, cloudpickle.dumps(self._own))
 
 
-def _arrived(folders: list[Path], pickled: bytes) -> Own:
+class NotArrived(Exception):
+    """Stands for a function or class that could not be unpickled where it arrived: to be raised by its trials.
+
+    Raised at once, it would end the process before a trial could say why.
+    """
+
+
+def _arrived(folders: list[Path], pickled: bytes) -> Own | NotArrived:
     from ray import cloudpickle
 
     for folder in folders:
         add_folder(folder)
-    function: Own = cloudpickle.loads(pickled)
+    try:
+        function: Own = cloudpickle.loads(pickled)
+    except Exception as error:
+        not_arrived = NotArrived(f"can't be imported where it is trained: {last_line(error)}")
+        not_arrived.add_note(traceback.format_exc())
+        return not_arrived
     return function
+
+
+# Packages that every run needs. One file with such a name is never the package.
+NEEDED = (
+    "filelock", "fsspec", "jinja2", "matplotlib", "numpy", "pandas", "pyarrow", "pydantic", "ray", "rich", "scipy",
+    "torch", "typer", "upath",
+)  # fmt: skip
+
+
+def check_names() -> None:
+    """Raises StudyError for each of the user's files that Python finds in the place of a package that a run needs."""
+    folders = [Path(entry or Path.cwd()).absolute() for entry in sys.path]
+    hidden = []
+    for name in NEEDED:
+        found = [(folder / f"{name}.py", folder / name / "__init__.py") for folder in folders]
+        package = next((at for at, (_, package) in enumerate(found) if package.is_file()), None)
+        hidden += [
+            f"{file} hides the package {name} ({found[package][1].parent}): rename the file"
+            for file, _ in found[:package]
+            if package is not None and file.is_file()
+        ]
+    if hidden:
+        raise StudyError(*hidden)
 
 
 def _modules_of(own: str | Own) -> list[ModuleType]:

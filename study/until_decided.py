@@ -93,7 +93,7 @@ class UntilDecided:
 
         Raises StudyError as `make_plan` does, and for more seeds than are allowed.
         """
-        from analysis.looks import FEWEST
+        from study.analysis.looks import FEWEST
 
         start = max(FEWEST, seeds or 0)
         if start > self._max_seeds:
@@ -135,8 +135,8 @@ class UntilDecided:
 
     def _add_seeds(self, at_once: int) -> bool:
         """Whether there are arms that get more seeds, since something may be decided by them."""
-        from analysis.results import load
-        from analysis.undecided import state
+        from study.analysis.results import load
+        from study.analysis.undecided import state
 
         names = [study.name for study in self._studies]
         results = load(self._store, names)

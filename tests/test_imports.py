@@ -24,7 +24,7 @@ ROOMS = [
     {"functions", "commands", "declare"},
     {"store"},
     {"images"},
-    {"key", "recording"},
+    {"key", "recording", "analysis"},
     {"plan"},
     {"cluster", "until_decided"},
     {"running"},

@@ -34,7 +34,7 @@ def results(store: TrialStore, names: list[str], json_wanted: bool) -> None:
             shown.append({"study": name, "arms": json.loads(made.table.to_json(orient="records")),
                           "csv": str(made.csv), "figures": [str(path) for path in made.figures]})  # fmt: skip
             continue
-        from analysis.shown import as_shown, other_data
+        from study.analysis.shown import as_shown, other_data
 
         text = as_shown(made.table, record)
         table(list(text.columns), text.to_numpy().tolist(), title=record["title"])
@@ -52,7 +52,8 @@ def results(store: TrialStore, names: list[str], json_wanted: bool) -> None:
 
 def all_verdicts(store: TrialStore, names: list[str]) -> None:
     """The verdicts on the claims of these studies, where they make any."""
-    from analysis import claims, load
+    from study.analysis import claims
+    from study.analysis.results import load
 
     results = load(store, names)
     found = [verdict for name in results.studies for verdict in claims.verdicts(results, name)]
@@ -62,7 +63,7 @@ def all_verdicts(store: TrialStore, names: list[str]) -> None:
 
 def verdicts(found: Sequence[Verdict], json_wanted: bool) -> None:
     """Each claim's verdict with the numbers behind it, in the metric's unit; then how many of each."""
-    from analysis.words import explained
+    from study.analysis.words import explained
 
     if json_wanted:
         as_json(
@@ -105,8 +106,8 @@ def _json_number(value: object) -> object:
 
 def comparison(tables: Mapping[tuple[str, str], pd.DataFrame], a: str, b: str, json_wanted: bool) -> None:
     """For each pair of studies their arms side by side, and b - a in the metric's unit."""
-    from analysis.digits import digits_of
-    from analysis.shown import difference_texts, p_values
+    from study.analysis.digits import digits_of
+    from study.analysis.shown import difference_texts, p_values
 
     if json_wanted:
         as_json(

@@ -66,7 +66,7 @@ def report(
 
     Example: `study report --out report`
     """
-    from analysis.report import write
+    from study.analysis.report import write
 
     results = _loaded(storage, studies)
     try:
@@ -88,7 +88,7 @@ def verify(studies: Names = None, storage: Storage = None, as_json: AsJson = Fal
 
     Example: `study verify network_width`
     """
-    from analysis.claims import verdicts
+    from study.analysis.claims import verdicts
     from study.cli import printing_results
 
     results = _loaded(storage, studies)
@@ -114,7 +114,7 @@ def compare(
 
     `study compare network_width network_width_adam`
     """
-    from analysis.comparison import side_by_side
+    from study.analysis.comparison import side_by_side
     from study.cli import printing_results
     from study.errors import StudyError
 
@@ -162,13 +162,13 @@ def _names(store: TrialStore, studies: list[str] | None) -> tuple[list[str], lis
 
 
 def _loaded(storage: str | None, studies: list[str] | None) -> Results:
-    from analysis import load
+    from study.analysis.results import load
     from study.errors import StudyError
     from study.store.trial_store import open_store
 
     store = open_store(storage)
     names, problems = _names(store, studies)
-    results = load(store, names)
+    results: Results = load(store, names)
     results.problems[:0] = problems
     if not results.studies:
         said = results.problems or ["Name another with --storage."]

@@ -16,7 +16,7 @@ from types import ModuleType
 
 from study.declare.study import Study
 from study.errors import StudyError, did_you_mean, last_line
-from study.own_code import STUDY_FILE, add_folder, loaded_from
+from study.own_code import STUDY_FILE, add_folder, check_names, loaded_from
 from study.time_limit import TimeLimit, time_limit
 
 # A study file is a declaration; one that takes longer than this, in seconds, never ends.
@@ -49,6 +49,7 @@ def load(file_or_name: str | Path) -> Study:
     path = _find(str(file_or_name))
     try:
         path.open("rb").close()
+        check_names()
         add_folder(path.parent)
         # What a study file prints must not mix with the data on stdout; where it goes is no concern of ours.
         with contextlib.redirect_stdout(sys.stderr), contextlib.chdir("."), _time_limit():

@@ -30,7 +30,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self,
         config: dict[str, Any],
         trials: Sequence[Trial],
-        trainings: Mapping[str, type[Training]],
+        trainings: Mapping[str, type[Training] | own_code.NotArrived],
         code: Mapping[str, own_code.Own],
         data: Mapping[str, Any],
         storage: str,
@@ -59,19 +59,23 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _begin(self, config: dict[str, Any]) -> None:
         trial = self._trials[config["trial"]]
-        kind = self._trainings[trial.training]
+        kind: Any = self._trainings[trial.training]
+        self._error: Exception | None = None
+        try:
+            if isinstance(kind, own_code.NotArrived):
+                raise kind
+            trial = trial.arrived(kind)
+        except Exception as error:  # raised here, it would look like a process that was lost
+            self._error = error
         self._attempt = Attempt(
-            trial.arrived(kind),
-            kind,
-            self._data[trial.data],
-            self._store,
-            self._shares[trial.key],
-            self._settings,
+            trial, kind, self._data[trial.data], self._store, self._shares[trial.key], self._settings
         )
 
     def step(self) -> dict[str, Any]:
         """Train for about a second; called by Tune until the result says `done`."""
         try:
+            if self._error is not None:
+                raise self._error
             return self._attempt.step()
         except (Exception, SystemExit, TimeLimit) as error:
             if lost_its_gpu(error):

@@ -1,0 +1,15 @@
+"""The folder analysis beside study, under a name that no analysis.py of a user can take from it.
+
+`study` imports `study.analysis.tables` and the like; users import the same files as `analysis.tables`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # mypy knows the folder by its first name
+    from analysis import claims, figures, results, tables
+
+__all__ = ["claims", "figures", "results", "tables"]
+__path__ = [str(Path(__file__).parents[1] / "analysis")]
