@@ -151,7 +151,7 @@ class _Travelling:
         return _arrived, (self._folders, cloudpickle.dumps(self._own))
 
 
-class NotArrived(Exception):
+class NotArrived(StudyError):
     """Stands for a function or class that could not be unpickled where it arrived: to be raised by its trials.
 
     Raised at once, it would end the process before a trial could say why.

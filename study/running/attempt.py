@@ -197,7 +197,9 @@ class Attempt:
 
     def failed(self, error: BaseException) -> dict[str, Any]:
         """The report of a training that raised: what is said of it, and where its traceback lies."""
-        said = traceback.format_exception_only(error)[-1].strip()
+        lines = traceback.format_exception_only(error)
+        noted = sum(len(note.split("\n")) for note in getattr(error, "__notes__", ()))  # they come last
+        said = lines[len(lines) - 1 - noted].strip()
         if isinstance(error, StudyError | TimeLimit):
             said = str(error)
         elif (torch := sys.modules.get("torch")) and isinstance(error, torch.OutOfMemoryError):
