@@ -11,7 +11,7 @@ from rich.console import Console
 from study.declare.data import SharedData
 from study.images.declaration import Images
 from study.plan import Plan, Trial
-from study.running.progress import Progress
+from study.running.progress import Progress, rough_duration
 
 TRIALS = [
     Trial(str(i), "Images", Images.Config(), i, "data", "width", "12", "train_accuracy") for i in range(4)
@@ -42,14 +42,46 @@ def printed(progress: Progress) -> list[str]:
 
 def test_time_left_follows_the_work_that_is_done(progress: Progress) -> None:
     assert progress.seconds_left() is None
+    progress.report(TRIALS[0], report(10))
     progress.report(TRIALS[0], report(50))
-    assert progress.seconds_left() == pytest.approx(10 * 3.5 / 0.5)
+    assert progress.seconds_left() == pytest.approx(10 * 3.5 / 0.4)
+
+
+def test_no_time_left_is_told_before_it_can_be_trusted(
+    progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [60.0]  # after a long start
+    monkeypatch.setattr("study.running.progress.time.monotonic", lambda: now[0])
+    progress.report(TRIALS[0], report(1, percent=0.1))
+    told = []
+    for second in range(1, 31):  # one percent of a trial in a second, as ever: 400 s for all
+        now[0] = 60.0 + second
+        progress.report(TRIALS[0], report(1 + second, percent=0.1 + second))
+        told.append(progress.seconds_left())
+    assert told[:9] == [None] * 9
+    assert told[9:] == [pytest.approx(399.9 - second) for second in range(10, 31)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.0, "5 s"),
+        (23.0, "25 s"),
+        (58.0, "1 min"),
+        (720.0, "12 min"),
+        (3580.0, "1 h 00 min"),
+        (12100.0, "3 h 20 min"),
+    ],
+)
+def test_an_estimate_has_no_more_digits_than_it_is_worth(seconds: float, said: str) -> None:
+    assert rough_duration(seconds) == said
 
 
 def test_what_a_failed_trial_left_undone_does_not_count_as_done(progress: Progress) -> None:
+    progress.report(TRIALS[0], report(10))
     progress.report(TRIALS[0], report(50))
     progress.failed(TRIALS[0], "lost")
-    assert progress.seconds_left() == pytest.approx(10 * 3 / 0.5)
+    assert progress.seconds_left() == pytest.approx(10 * 3 / 0.4)
 
 
 def test_what_an_earlier_run_trained_took_none_of_this_ones_time(progress: Progress) -> None:

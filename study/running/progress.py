@@ -16,6 +16,9 @@ from study.plan import Plan, Trial
 from study.terminal import styled
 from study.training import Cost
 
+# An estimate of the time left needs so many seconds since the first report, and this share of all work (or a minute).
+LEAST_SECONDS, LEAST_SHARE, ENOUGH_SECONDS = 10.0, 0.01, 60.0
+
 
 class Progress:
     """Follows a run and prints a line for each trial that ends; without a terminal, that is all.
@@ -31,7 +34,8 @@ class Progress:
         self._total = len(trials)
         self._ended = 0
         self._failed = 0
-        self._started = time.monotonic()
+        # When the first report came, and the work that it told of: what came before was the start.
+        self._first: tuple[float, float] | None = None
         self._running: dict[str, tuple[Trial, dict[str, Any]]] = {}
         self._shares: dict[str, float] = {}
         self._already: dict[str, float] = {}
@@ -65,6 +69,8 @@ class Progress:
             self._already[trial.key] = result["resumed_at"] / (result["steps"] or 1)
         self._shares[trial.key] = share
         self._running[trial.key] = (trial, result)
+        if self._first is None:
+            self._first = time.monotonic(), self._done()
         if result["whole"]:  # a scheduler that stops a trial sets `done` too
             self._end(trial)
             self.console.print(self._line(trial, result))
@@ -102,13 +108,22 @@ class Progress:
         return Text(f"[{self._ended}/{self._total}] ").append_text(line)
 
     def seconds_left(self) -> float | None:
-        """An estimate from the work done so far, or None before there is any."""
-        done = sum(
-            self._work[key] * (share - self._already.get(key, 0.0)) for key, share in self._shares.items()
-        )
+        """An estimate from the pace since the first report, or None before it can be trusted."""
+        if self._first is None:
+            return None
+        seconds, done = time.monotonic() - self._first[0], self._done() - self._first[1]
+        least = LEAST_SHARE * sum(self._work.values()) if seconds < ENOUGH_SECONDS else 0.0
+        if seconds < LEAST_SECONDS or done <= least:
+            return None
         open_work = ((key, work) for key, work in self._work.items() if key not in self._over)
         left = sum(work * (1 - self._shares.get(key, 0.0)) for key, work in open_work)
-        return (time.monotonic() - self._started) * left / done if done > 0 else None
+        return seconds * left / done
+
+    def _done(self) -> float:
+        """The work that this run did."""
+        return sum(
+            self._work[key] * (share - self._already.get(key, 0.0)) for key, share in self._shares.items()
+        )
 
 
 class LiveProgress(Progress):
@@ -141,7 +156,8 @@ class LiveProgress(Progress):
                 styled(f"{result['rate']:,.0f} {kind.counts}/s"),
             )
         left = self.seconds_left()
-        eta = "starting" if left is None else f"about {_duration(left)} left"
+        unknown = "time left not known yet" if self._first else "starting"
+        eta = unknown if left is None else f"about {rough_duration(left)} left"
         failed = f", {self._failed} failed" if self._failed else ""
         return Group(table, Text(f"{self._ended}/{self._total} trials{failed}, {eta}", style="bold"))
 
@@ -159,7 +175,12 @@ def shown(metric: Metric, value: float) -> str:
     return f"{label} {number} {metric.unit}".rstrip()
 
 
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
+def rough_duration(seconds: float) -> str:
+    """No more digits than an estimate has: `25 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 55:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    minutes = max(1, round(seconds / 60))
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(5 * round(minutes / 5), 60)
+    return f"{hours} h {minutes:02} min"
