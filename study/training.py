@@ -61,12 +61,14 @@ class Cost:
         time left is estimated from it.
     threads: CPU threads that are worth having, 1 or 2.
     on_a_gpu: trials that share one GPU where nothing could be measured there.
+    on_a_cpu: what is said before a run where such a trial gets no GPU: why it is slow there, what to use instead.
     facts: what `study plan` shows of it, such as {"parameters": 3274}.
     """
 
     work: float = 1.0
     threads: int = 1
     on_a_gpu: int = 1
+    on_a_cpu: str = ""
     facts: Mapping[str, int | float] = field(default_factory=dict)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import study
 from study import StudyError
 from study.images import ImageConfig
 from study.images.cost import cost
@@ -123,3 +125,26 @@ def test_options_that_make_no_sense_are_refused_when_they_are_made(
 ) -> None:
     with pytest.raises(StudyError, match=re.escape(said)):
         Options(**options)
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision", "warned"),
+    [("avx2", "bfloat16", True), ("avx2 amx_bf16", "bfloat16", False), ("avx2", "float32", False)],
+)
+def test_a_run_whose_bfloat16_would_be_emulated_says_so_before_it_trains(
+    flags: str,
+    precision: str,
+    warned: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"flags : fpu {flags}\n")
+    monkeypatch.setattr("study.images.cost.CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setenv("COLUMNS", "300")
+    fixed = {"dataset": "digits", "batch_size": 512, "width": 2, "epochs": 1, "precision": precision}
+    one = study.Study(title="One", arms={"a": {}}, fixed=fixed)
+    study.run(one, seeds=2, storage=tmp_path / "results", in_process=True, gpus_per_trial=0)
+    said = capsys.readouterr().err
+    assert said.count("emulates them, 2 to 12 times slower than float32") == warned
+    assert not warned or said.index("Use float32 here") < said.index("[1/2]")

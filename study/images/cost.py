@@ -6,6 +6,7 @@ torch takes two seconds and 700 MB to import; for the report's CNN, arithmetic d
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 
 from study.images.config import ImageConfig
 from study.images.data import Dataset, Shape, shape_of
@@ -18,6 +19,16 @@ LARGE_NETWORK_FLOPS = 100_000_000
 # trials of one thread do (CNN of width 50: 0.95, 100: 0.98); in smaller layers they wait more for each other
 # (width 25: 0.93, 12: 0.86, ResNet-18 and 50: 0.92; benchmarks/threads.py). More than two were not measured.
 TWO_THREADS_FLOPS = 2e9
+
+# Linux's list of what the processor can do, and the words in it for products of bfloat16 (x86; ARM).
+CPU_INFO = Path("/proc/cpuinfo")
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+# A step of the report's CNN, one thread, against float32: 2.2 of width 25 with AVX-512 alone and 6.1 with AVX2 alone (a
+# Xeon held to these by ONEDNN_MAX_CPU_ISA), 12 of width 100 on an AMD EPYC with AVX2; benchmarks/step.py.
+EMULATED = (
+    "precision = bfloat16: this processor has no instructions for it and emulates them, 2 to 12 times slower than "
+    "float32 (measured; docs/performance.md). Use float32 here."
+)
 
 # Trainable parameters, floating-point operations of an image's forward pass, layers with weights.
 Counts = tuple[int, int, int]
@@ -37,8 +48,18 @@ def cost(config: ImageConfig, dataset: Dataset | None = None) -> Cost:
         threads=2 if of_layer >= TWO_THREADS_FLOPS else 1,
         # A small network waits for the launch of its kernels most of the time.
         on_a_gpu=8 if flops < LARGE_NETWORK_FLOPS else 4,
+        on_a_cpu=EMULATED if config.precision == "bfloat16" and not has_bfloat16(CPU_INFO) else "",
         facts={"parameters": parameters, "flops_per_image": flops},
     )
+
+
+@functools.cache
+def has_bfloat16(cpu_info: Path) -> bool:
+    """Whether the processor has instructions for it; where the system has no such file, this is not known: True."""
+    try:
+        return not BFLOAT16_FLAGS.isdisjoint(cpu_info.read_text().split())
+    except OSError:
+        return True
 
 
 def counts(config: ImageConfig, shape: Shape) -> Counts:

@@ -17,7 +17,7 @@ from study.running.attempt import Attempt
 from study.running.options import Options
 from study.running.prepare import prepare
 from study.running.progress import Progress
-from study.running.runner import Outcome, longest_first, settings
+from study.running.runner import Outcome, longest_first, say_what_is_slow, settings
 from study.store.trial_store import TrialStore
 from study.time_limit import TimeLimit
 
@@ -54,6 +54,7 @@ def _train(
     gpus = min(1, here.gpus) if options.gpus_per_trial is None else options.gpus_per_trial
     asked = options.cpus_per_trial, gpus
     shares = {key: resources.decide(*asked, [here], cost) for key, cost in prepared.costs.items()}
+    say_what_is_slow(prepared.costs, shares, console)
     plan.begin(store)
     trials = longest_first(plan.pending, prepared.costs)
     common = settings(options)

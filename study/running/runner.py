@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -78,8 +78,10 @@ def preview(
     if options.address is None and (options.gpus_per_trial is not None or not here.gpus):
         decide = partial(resources.decide, options.cpus_per_trial, options.gpus_per_trial, [here])
         costs = costs_of(plan)
-        shares = {id(cost): decide(cost) for cost in {id(cost): cost for cost in costs.values()}.values()}
-        return costs, {key: shares[id(cost)] for key, cost in costs.items()}, [here]
+        decided = {id(cost): decide(cost) for cost in {id(cost): cost for cost in costs.values()}.values()}
+        shares = {key: decided[id(cost)] for key, cost in costs.items()}
+        say_what_is_slow(costs, shares, console)
+        return costs, shares, [here]
     with workspace() as folder, ray_session(options.address, folder) as nodes:
         prepared = prepare(plan.whole())
         return (
@@ -107,6 +109,15 @@ def _shares(
     return {trial.key: resources.decide(*asked, nodes, prepared.costs[trial.key]) for trial in trials}
 
 
+def say_what_is_slow(
+    costs: Mapping[str, Cost], shares: Mapping[str, resources.Resources], console: Console
+) -> None:
+    """Once each, what trials that get no GPU here say of that (`Cost.on_a_cpu`)."""
+    for said in dict.fromkeys(costs[key].on_a_cpu for key, share in shares.items() if not share.gpus):
+        if said:
+            console.print(styled(said, "yellow"))
+
+
 def _say_to(console: Console) -> Callable[[str], None]:
     return lambda said: console.print(styled(said, "yellow"))
 
@@ -125,6 +136,8 @@ def _train(
 
     node_check.check(store, nodes)
     shares = _shares(plan, plan.pending, prepared, nodes, options, console)
+    if options.address is None:  # another machine may have another processor
+        say_what_is_slow(prepared.costs, shares, console)
     plan.begin(store)
     check_stop()
     trials = longest_first(plan.pending, prepared.costs)
