@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import study
 from study import StudyError
 from study.images import data
 from study.images.data import Dataset
@@ -103,3 +104,32 @@ def test_the_real_mnist() -> None:
     assert shapes(mnist)[0][0] == (60000, 1, 28, 28)
     # 11.35 %: the share of the digit 1, and the accuracy of a network that has collapsed to it.
     assert (mnist.test_labels == 1).mean() == pytest.approx(0.1135)
+
+
+OWN_DATA = """
+import numpy as np
+from study.images import Dataset
+
+def made() -> Dataset:
+    images = np.load("images.npy")
+    labels = np.arange(len(images)) % 10
+    return Dataset("own", images, labels, images, labels)
+"""
+
+
+def test_a_data_set_function_is_called_anew_by_each_run_and_refused_once_it_is_edited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_images.py").write_text(OWN_DATA)
+    fixed = {"dataset": "own_images:made", "batch_size": 20, "width": 2, "epochs": 1}
+    one = study.Study(title="One", arms={"a": {}}, fixed=fixed)
+    found = []
+    for brightness in (0, 200, 200):
+        np.save("images.npy", np.full((20, 1, 28, 28), brightness, np.uint8))
+        found.append(study.run(one, seeds=1, storage="results", in_process=True, progress=False))
+    keys = [list(table.key) for table in found]
+    assert keys[0] != keys[1] == keys[2]
+    (tmp_path / "own_images.py").write_text(OWN_DATA.replace("% 10", "% 5"))
+    with pytest.raises(StudyError, match=r"own_images\.py was edited since Python imported it"):
+        study.run(one, seeds=1, storage="results", in_process=True, progress=False)

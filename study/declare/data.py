@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import inspect
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,15 @@ from study.training import Training
 
 FOLDER = "folder"
 MOST_DEPTH = 50
+Result = TypeVar("Result")
+_forget: list[Callable[[], None]] = []
+
+
+def kept_for_a_plan(function: Callable[[str], Result]) -> Callable[[str], Result]:
+    """Keep what the function returns until data are next planned with: by then their files may have changed."""
+    kept = functools.cache(function)
+    _forget.append(kept.cache_clear)
+    return kept
 
 
 def default_folder() -> Path:
@@ -50,6 +60,8 @@ class SharedData:
         self.folder = folder
         self._fingerprints: dict[tuple[str, str], str] = {}
         self._loaded: dict[tuple[str, str], Any] = {}
+        for forget in _forget:
+            forget()
 
     def fingerprint(self, kind: type[Training], config: Any) -> str:
         """What stands for the data in a trial's key. Raises StudyError where they can't be had."""

@@ -6,7 +6,6 @@ N images, C channels, H and W pixels, K classes; MNIST and its like have 1, 28, 
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import importlib.metadata
 import math
@@ -17,10 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from study import own_code
+from study.declare.data import kept_for_a_plan
 from study.errors import StudyError, last_line
 from study.images.config import SIZES
 from study.images.download import download, files
-from study.own_code import is_plugin, resolve
 
 CLASSES = 10
 # Channels, height and width of its images, and its classes.
@@ -84,7 +84,7 @@ class Dataset:
 
 def shape_of(name: str, dataset: Dataset | None) -> Shape:
     """The shape of a data set that may not be loaded; raises StudyError as `load` does for a user's own."""
-    if dataset is None and is_plugin(name):
+    if dataset is None and own_code.is_plugin(name):
         dataset = _from_plugin(name)
     if dataset is not None:
         return dataset.shape
@@ -97,7 +97,7 @@ def fingerprint(name: str, folder: Path) -> str:
     Downloads the files first if they are not there. Raises StudyError where that is impossible.
     """
     digest = hashlib.sha256(name.encode())
-    if is_plugin(name):
+    if own_code.is_plugin(name):
         dataset = load(name, folder)
         for array in (
             dataset.train_images,
@@ -135,7 +135,7 @@ def load(name: str, folder: Path) -> Dataset:
     """
     if name == "digits":
         return _digits()
-    if is_plugin(name):
+    if own_code.is_plugin(name):
         return _from_plugin(name)
     if name == "cifar10":
         return _cifar10(folder)
@@ -178,10 +178,11 @@ def _read(path: Path) -> bytes:
         raise StudyError(f"{path} can't be read: {error.strerror or error}") from None
 
 
-@functools.cache
+@kept_for_a_plan
 def _from_plugin(name: str) -> Dataset:
+    own_code.files(name)  # refuses one that was edited since Python imported it
     try:
-        dataset = resolve(name)()
+        dataset = own_code.resolve(name)()
     except (StudyError, KeyboardInterrupt):
         raise
     except BaseException as error:  # whatever the user's own code raises
