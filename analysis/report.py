@@ -25,6 +25,7 @@ import pandas as pd
 from upath import UPath
 
 from study.errors import StudyError
+from study.paths import expanded
 from study.store.files import Files
 from study.store.trial_store import keys_of
 from study.terminal import plain
@@ -72,6 +73,7 @@ def write(results: Results, out: Path, studies: Iterable[str] | None = None) -> 
 
     Gives the path of index.html, which is one self-contained file.
     """
+    out = expanded(out)
     records = [results.studies[name] for name in (results.studies if studies is None else studies)]
     records.sort(key=lambda record: (record["figure"] or 10**6, record["name"]))
     if out.is_symlink():

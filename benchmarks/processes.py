@@ -62,7 +62,10 @@ def private_ray() -> dict[str, str]:
 
 def run(command: Sequence[str], **environment: str) -> Measured:
     """Run it to its end. Raises CalledProcessError, with its stderr, where it fails."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as out,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as err,
+    ):
         started = time.perf_counter()
         process = subprocess.Popen(
             command, stdout=out, stderr=err, env={**os.environ, **private_ray(), **environment}

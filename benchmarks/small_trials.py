@@ -178,7 +178,7 @@ def run_plainly(trials: int, said: Path) -> None:
         run_config=tune.RunConfig(storage_path=str(said.parent / "ray")),
     )
     told = [{name: of.metrics[name] for name in ("started", "seconds")} for of in tuner.fit()]
-    said.write_text(json.dumps(told))
+    said.write_text(json.dumps(told), encoding="utf-8")
 
 
 def main() -> None:

@@ -62,7 +62,7 @@ class Process:
             [sys.executable, "-P", "-m", "study.check_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             env=environment,
         )
         told = {"study": study.source, "overrides": dict(overrides), "data_folder": str(data_folder)}

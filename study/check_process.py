@@ -31,8 +31,8 @@ from study.training import Training
 
 def main() -> None:
     """Read what to check, then answer requests until there are none left."""
-    told = json.loads(sys.stdin.readline())
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    told = json.loads(sys.stdin.buffer.readline())
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1, encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a training prints is no answer
     study = load(told["study"])
     data = SharedData(Path(told["data_folder"]))
@@ -42,7 +42,7 @@ def main() -> None:
     loaded = {label: data.load(study.kind, config) for label, config in configs.items()}
     study.kind.implementation()  # imports what it needs, once for all forks
     print(json.dumps({"ready": True}), file=answers)
-    for line in sys.stdin:
+    for line in sys.stdin.buffer:
         print(_in_a_fork(json.loads(line), study, configs, loaded), file=answers)
 
 
@@ -59,11 +59,11 @@ def _in_a_fork(
             answer = {"error": " ".join(error.mistakes)}
         except BaseException as error:
             answer = {"error": last_line(error), "traceback": traceback.format_exc()}
-        with os.fdopen(writer, "w") as file:
+        with os.fdopen(writer, "w", encoding="utf-8") as file:
             file.write(json.dumps(answer))
         os._exit(0)
     os.close(writer)
-    with os.fdopen(reader) as file:
+    with os.fdopen(reader, encoding="utf-8") as file:
         text = file.read()
     os.waitpid(child, 0)
     return text or json.dumps({"error": "its process ended without a word (out of memory?)"})

@@ -22,12 +22,14 @@ def write(name: str, kind: Kind, folder: Path) -> list[Path]:
         raise StudyError(f"{name!r} is no name for a study file: use letters, digits and underscores")
     if (SHIPPED / f"{stem}.py").exists():
         raise StudyError(f"{stem!r} is the name of a study that comes with study.", "Give another name.")
-    texts = {folder / f"{stem}.py": (TEMPLATES / f"{kind}.py").read_text().replace("NAME", stem)}
+    texts = {
+        folder / f"{stem}.py": (TEMPLATES / f"{kind}.py").read_text(encoding="utf-8").replace("NAME", stem)
+    }
     if kind == "script":
-        texts[folder / f"{stem}_train.py"] = (TEMPLATES / "script_train.py").read_text()
+        texts[folder / f"{stem}_train.py"] = (TEMPLATES / "script_train.py").read_text(encoding="utf-8")
     for path in texts:
         if path.exists():
             raise StudyError(f"{path} is there already.", "Give another name, or remove it.")
     for path, text in texts.items():
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     return [*texts]

@@ -47,7 +47,13 @@ def git_commit(folder: Path) -> str | None:
         command, environment = [*GIT, "-C", str(folder), *words], {**os.environ, **GIT_ENVIRONMENT}
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, timeout=10, check=False, env=environment
+                command,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=10,
+                check=False,
+                env=environment,
             )
         except (OSError, subprocess.TimeoutExpired):
             return None
@@ -79,7 +85,7 @@ def hardware(device: str, threads: int) -> dict[str, Any]:
 @functools.cache
 def _cpu_model() -> str:
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     except OSError:  # not Linux

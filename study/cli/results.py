@@ -136,7 +136,9 @@ def compare(
 
 
 def _is_storage(given: str) -> bool:
-    return "://" in given or Path(given).is_dir()
+    from study.paths import expanded
+
+    return "://" in given or expanded(given).is_dir()
 
 
 def _names(store: TrialStore, studies: list[str] | None) -> tuple[list[str], list[str]]:

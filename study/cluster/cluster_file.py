@@ -16,6 +16,7 @@ from typing import Any
 
 from study.cluster import start_command
 from study.errors import StudyError, did_you_mean
+from study.paths import expanded
 
 # What serves metrics, to everybody who asks: the variable, the values that switch it off, the one to write.
 # The first on every node, the others on the head.
@@ -47,6 +48,7 @@ def check(path: Path) -> str:
     Raises StudyError with every mistake: no YAML, fields that Ray doesn't know or takes otherwise, a machine
     named twice, nodes that would let everybody in.
     """
+    path = expanded(path)
     config = _read(path)
     mistakes = [*_of_schema(config)] or [*_of_machines(config), *_of_access(config), *_of_this_machine()]
     if mistakes:
@@ -58,7 +60,7 @@ def _read(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        config = yaml.safe_load(path.read_text())
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}") from None
     except yaml.YAMLError as error:
@@ -72,7 +74,9 @@ def _of_schema(config: dict[str, Any]) -> Iterator[str]:
     import jsonschema
     import ray.autoscaler
 
-    schema = json.loads(Path(ray.autoscaler.__file__).with_name("ray-schema.json").read_text())
+    schema = json.loads(
+        Path(ray.autoscaler.__file__).with_name("ray-schema.json").read_text(encoding="utf-8")
+    )
     for field in sorted(map(str, config.keys() - schema["properties"].keys())):
         yield f"unknown field {field!r}{did_you_mean(field, schema['properties'])}"
     for error in jsonschema.Draft7Validator(schema).iter_errors(config):

@@ -34,7 +34,7 @@ def accepted_by(client: socket.socket) -> str | None:
     ours, theirs = _place(client.getsockname()), _place(client.getpeername())
     for table in TABLES:
         with contextlib.suppress(OSError):
-            for line in table.read_text().splitlines()[1:]:
+            for line in table.read_text(encoding="utf-8").splitlines()[1:]:
                 _, local, remote, _, _, _, _, uid, _, inode, *_ = line.split()
                 # Until a process has taken it, a connection has no inode, and root for its user.
                 if inode != "0" and (_read(local), _read(remote)) == (theirs, ours):

@@ -15,6 +15,7 @@ from study.cluster.secret_names import looks_secret
 from study.declare.loading import available
 from study.errors import StudyError
 from study.meaning import imports
+from study.paths import expanded
 from study.store.local_files import LocalFiles
 from study.training import Training
 
@@ -100,7 +101,7 @@ def _words_there(studies: Sequence[str]) -> list[str]:
     """The studies as they are called where the job runs: paths from the current folder, or names."""
     words = []
     for given in dict.fromkeys(studies):
-        path = Path(given)
+        path = expanded(given)
         if not (path.suffix == ".py" and path.exists()):
             path = available()[given]
             if path.is_absolute():  # it came with the installation

@@ -51,7 +51,7 @@ def read() -> tuple[str, str]:
         where = str(file())
         check_private()
         try:
-            token = file().read_text().strip()
+            token = file().read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             raise StudyError(f"The cluster asks for its token, and there is none in {where}.") from None
         except (OSError, ValueError) as error:
@@ -84,6 +84,6 @@ def write(path: Path) -> Path:
     """Write a new token to this file, readable by its owner alone from the first moment; the path."""
     new = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     new.touch(0o600, exist_ok=False)
-    new.write_text(secrets.token_hex(32))
+    new.write_text(secrets.token_hex(32), encoding="utf-8")
     new.replace(path)
     return path

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from study.errors import StudyError, last_line
+from study.paths import expanded
 from study.training import Training
 
 FOLDER = "folder"
@@ -57,7 +58,7 @@ class SharedData:
     """The data of trainings, each loaded once; without a `folder` they are elsewhere, and none is loaded."""
 
     def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
+        self.folder = None if folder is None else expanded(folder)
         self._fingerprints: dict[tuple[str, str], str] = {}
         self._loaded: dict[tuple[str, str], Any] = {}
         for forget in _forget:

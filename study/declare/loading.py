@@ -17,6 +17,7 @@ from types import ModuleType
 from study.declare.study import Study
 from study.errors import StudyError, did_you_mean, last_line
 from study.own_code import STUDY_FILE, add_folder, check_names, loaded_from
+from study.paths import expanded
 from study.time_limit import TimeLimit, time_limit
 
 # A study file is a declaration; one that takes longer than this, in seconds, never ends.
@@ -112,7 +113,7 @@ def _time_limit() -> contextlib.AbstractContextManager[None]:
 
 
 def _find(file_or_name: str) -> Path:
-    path = Path(file_or_name)
+    path = expanded(file_or_name)
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):

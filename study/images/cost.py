@@ -57,7 +57,7 @@ def cost(config: ImageConfig, dataset: Dataset | None = None) -> Cost:
 def has_bfloat16(cpu_info: Path) -> bool:
     """Whether the processor has instructions for it; where the system has no such file, this is not known: True."""
     try:
-        return not BFLOAT16_FLAGS.isdisjoint(cpu_info.read_text().split())
+        return not BFLOAT16_FLAGS.isdisjoint(cpu_info.read_text(encoding="utf-8").split())
     except OSError:
         return True
 

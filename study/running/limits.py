@@ -61,5 +61,5 @@ def _groups(controller: str, proc: Path) -> Iterator[Path]:
 
 def _read(file: Path) -> str:
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        return file.read_text()
+        return file.read_text(encoding="utf-8")
     return ""

@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 from upath import UPath
 
 from study.errors import StudyError
+from study.paths import expanded
 from study.store import format1
 from study.store.curve_file import decoded_curve, encoded_curve, with_steps
 from study.store.files import Files, RefusedFile, StorageError, is_local, is_temporary, reason
@@ -70,6 +71,8 @@ class TrialStore:
     """
 
     def __init__(self, root: str | Path | UPath) -> None:
+        if str(root).startswith("~"):
+            root = expanded(str(root))
         try:
             self.root = UPath(root)
             if not is_local(self.root):
