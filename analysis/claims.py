@@ -136,6 +136,8 @@ def _either_way(data: Evidence, claim: Claim, arms: list[str]) -> Iterator[Compa
     differences = minus(data.of_arm(one, values), data.of_arm(other, values))
     higher = (differences > 0).astype("float64").mask((differences == 0) | differences.isna())
     found = either_way(f"{one} above {other}", higher, data.looks)
+    if found.n == 0 and differences.notna().any():
+        found = dataclasses.replace(found, note="equal with every seed")
     yield data.between(found, one, other, fair=_without_value(data, claim))
 
 
@@ -159,11 +161,11 @@ def _about_published(data: Evidence, claim: Claim, arms: list[str]) -> Iterator[
 
 def _levels_off(data: Evidence, claim: Claim, arms: list[str]) -> Iterator[Comparison]:
     metric = data.metrics[claim.metric]
-    change = data.of_series(metric, series.pace_at_the_end) * metric.scale
+    # Before it diverges, a trial may well be level.
+    change = data.of_series(metric, series.pace_at_the_end).mask(data.diverged) * metric.scale
     for arm in arms:
         what, unit = f"{arm}, were it to go on for as long again", unit_of_differences(metric)
         found = within(what, data.of_arm(arm, change), claim.margin or 0.0, len(arms), unit, data.looks)
-        # Before it diverges, a trial may well be level.
         yield data.between(found, arm, fair=True)
 
 

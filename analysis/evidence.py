@@ -30,7 +30,7 @@ Shares = npt.NDArray[np.float64]
 
 def gathered(results: Results, study: str, claims: Sequence[Claim]) -> Evidence:
     """What these claims of a study are judged by; curves are read where one of them is about curves."""
-    metrics, trials = results.metrics(study), results.comparable(study)
+    metrics, trials = results.metrics(study), _comparable(results, study)
     of_curves = [
         claim.metric
         for claim in claims
@@ -51,6 +51,16 @@ def gathered(results: Results, study: str, claims: Sequence[Claim]) -> Evidence:
         results.studies[study]["published"],
         looks_of(results.studies[study]),
     )
+
+
+def _comparable(results: Results, study: str) -> pd.DataFrame:
+    """Results.comparable; arms without metrics are stopped or pending as a whole: they have no curves either."""
+    trials = results.comparable(study)
+    stopped = trials.arm.isin(trials.arm[trials.status == "stopped"])
+    trials["status"] = trials.status.mask(stopped, "stopped")
+    if results.tuned(study):
+        trials["status"] = trials.status.mask(trials.tuned == "")
+    return trials
 
 
 @dataclass(frozen=True)
@@ -114,13 +124,27 @@ class Evidence:
     def between(self, found: Comparison, *arms: str, fair: bool = False) -> Comparison:
         """A comparison that rests on the trials of these arms.
 
-        With `fair`, undecided where one of them diverged: the seeds that did not are no fair sample.
+        With `fair`, undecided where one of them diverged: the seeds that did not are no fair sample. Without a number,
+        it says why there is none.
         """
         found = dataclasses.replace(found, arms=arms)
+        if found.n == 0 and not found.note:
+            found = dataclasses.replace(found, note=self._why_none(arms))
         if not fair or not set(self.trials.arm[self.diverged]) & set(arms):
             return found
         note = "a diverged trial has no value here"
         return dataclasses.replace(found, verdict=UNDECIDED, note=note, seeds_to_decide=None, for_good=True)
+
+    def _why_none(self, arms: Sequence[str]) -> str:
+        """Why there is no seed with a value of all these arms."""
+        of_arms = [self.trials.iloc[self.places[arm]].set_index("seed").status for arm in arms]
+        by_seed = pd.concat(of_arms, axis=1, join="inner")
+        if (by_seed == "stopped").any(axis=None):
+            return "stopped early"
+        ended = by_seed[by_seed.isin(ENDED).all(axis=1)]
+        if ended.empty:
+            return "pending"
+        return "diverged" if (ended == "diverged").any(axis=1).all() else "not measured"
 
     def of_arm(self, arm: str, values: pd.Series) -> pd.Series:
         """The arm's values by seed."""

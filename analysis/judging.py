@@ -31,8 +31,9 @@ class Comparison:
 
     `mean`, `low` and `high` are in `unit`: that of the metric, or points where that is %. Of something that happens
     or not they are percentages of the seeds. Without an interval, low and high are NaN. `note` says what else is to be
-    known of them. `seeds_to_decide`: how many in all would decide it, from the fewest to the most (None: more than
-    1,000), were the numbers to stay as they are; None where it is decided, or there is no telling.
+    known of them; without a seed that has a number, why there is none. `seeds_to_decide`: how many in all would decide
+    it, from the fewest to the most (None: more than 1,000), were the numbers to stay as they are; None where it is
+    decided, or there is no telling.
     """
 
     what: str
@@ -49,7 +50,7 @@ class Comparison:
 
     def __str__(self) -> str:
         if self.n == 0:
-            return f"{self.what}: pending"
+            return f"{self.what}: {self.note}"
         unit = "%" if self.unit == OF_SEEDS else self.unit.removesuffix(A_STEP)
         digits = digits_of(unit, [self.mean], [(self.high - self.low) / 2])
         interval = "" if math.isnan(self.low) else f" [{digits.text(self.low)}, {digits.text(self.high)}]"

@@ -60,7 +60,9 @@ def explained(found: Verdict) -> str:
     """One or two sentences; the second says what would decide an undecided claim."""
     claim = found.claim
     if all(one.n == 0 for one in found.comparisons):
-        return "Nothing to compare yet."
+        reasons = sorted({one.note for one in found.comparisons})
+        ended = reasons and "pending" not in reasons
+        return f"There is nothing to compare: {', '.join(reasons)}." if ended else "Nothing to compare yet."
     compared, *said = KINDS[claim.kind]
     if compared == A_SLOPE and (claim.each_step or len(found.comparisons[0].arms) == 2):
         compared = A_DIFFERENCE
