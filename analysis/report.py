@@ -15,7 +15,7 @@ import json
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,13 +119,7 @@ def _section(results: Results, record: dict[str, Any], files: Files) -> Section:
     pending = int(table.pending.sum())
     full = table.merge(differences, on="arm")
     verdicts = claims.verdicts(results, name)
-    # Seeds that were added where something was undecided differ from arm to arm.
-    same = len({len(candidate["keys"]) for arm in record["arms"] for candidate in arm["candidates"]}) == 1
-    how = ["--seeds"] if same else ["--until-decided", "--max-seeds"]
-    command = shlex.join(
-        ["study", "tune", record["source"], *how, str(record["seeds"])]
-        + [word for key, value in record["overrides"].items() for word in ("--set", _setting(key, value))]
-    )
+    command = _again(record)
     if not table.n.any() and not table.diverged.any():
         return Section(record, full, None, [], verdicts, {}, pending, command)
     reported = shown.as_reported(table, differences, record)
@@ -140,6 +134,20 @@ def _section(results: Results, record: dict[str, Any], files: Files) -> Section:
         inline[path] = _inline(made["svg"].decode())
     notes = [*shown.notes(table, record), *shown.other_data(record)]
     return Section(record, full, reported, notes, verdicts, inline, pending, command)
+
+
+def _again(record: Mapping[str, Any]) -> str:
+    """What runs a study again: a command; of one that comes from no file, a call."""
+    seeds, overrides = record["seeds"], record["overrides"]
+    # Seeds that were added where something was undecided differ from arm to arm.
+    same = len({len(candidate["keys"]) for arm in record["arms"] for candidate in arm["candidates"]}) == 1
+    if record["source"]:
+        how = ["--seeds", str(seeds)] if same else ["--until-decided", "--max-seeds", str(seeds)]
+        changed = [word for key, value in overrides.items() for word in ("--set", _setting(key, value))]
+        return shlex.join(["study", "tune", record["source"], *how, *changed])
+    how = [f"seeds={seeds}"] if same else ["until_decided=True", f"max_seeds={seeds}"]
+    changed = [f"overrides={overrides!r}"] if overrides else []
+    return f"study.run({', '.join(['STUDY', *how, *changed])})"
 
 
 def _setting(key: str, value: Any) -> str:

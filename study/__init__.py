@@ -6,10 +6,10 @@ verdicts of the store's plain files. What each module is for, from the bottom up
 
     errors                   StudyError, "did you mean"
     terminal                 text that can't steer a terminal, lost output
-    paths                    ~ in a path
     provenance               versions, hardware and commit of a result
     time_limit               a limit for code that is not ours
     seeds                    where a trial's randomness comes from
+    paths                    ~ in a path, a current folder that is gone
     process                  a process whose output is read as it comes
     meaning                  what Python source means, without comments and formatting
     own_code                 a user's own code: found, hashed, sent to workers

@@ -10,6 +10,7 @@ import typer
 
 from study.cli.app import INTERRUPTED, WRONG_REQUEST, app
 from study.errors import StudyError
+from study.paths import check_current_folder
 from study.terminal import guarded_streams, plain
 
 # Its base is what a usage mistake raises, whether Typer stands on Click or brings its own.
@@ -29,6 +30,7 @@ def main() -> None:
 
 def _run() -> None:
     try:
+        check_current_folder()
         sys.exit(app(standalone_mode=False))
     except USAGE_ERROR as error:
         command = error.ctx.command_path if error.ctx else "study"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from study.declare.data import default_folder
 from study.declare.study import Study
 from study.errors import StudyError
 from study.own_code import check_names
+from study.paths import check_current_folder
 from study.plan import More, Plan
 from study.recording import left_out
 from study.request import Request, studies_of
@@ -190,11 +190,6 @@ def counts(store: TrialStore, studies: list[str]) -> tuple[list[dict[str, Any]],
     return rows, problems
 
 
-def slug(title: str) -> str:
-    """The name of a study that comes from no file: `Network Width` -> `network_width`."""
-    return re.sub(r"\W+", "_", title).strip("_").lower()
-
-
 @as_before.environment()
 @as_before.generators()
 def run(
@@ -230,13 +225,14 @@ def run(
 
     from study.analysis import results
 
+    check_current_folder()
     check_names()
     how = Options(**options)
     asked = Request(
         seeds=seeds, storage=storage, data_dir=data_dir, overrides=overrides, fresh=fresh, progress=progress,
         until_decided=until_decided, max_seeds=max_seeds,
     )  # fmt: skip
-    named = [one if one.name else one.called(slug(one.title)) for one in studies_of(studies)]
+    named = studies_of(studies)
     store = open_store(storage)
     folder = default_folder() if data_dir is None else Path(data_dir)
     console = Console(stderr=True, soft_wrap=True, quiet=not progress)

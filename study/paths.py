@@ -16,3 +16,11 @@ def expanded(given: str | Path) -> Path:
         return Path(given).expanduser()
     except RuntimeError as error:
         raise StudyError(f"{given}: {error}") from None
+
+
+def check_current_folder() -> None:
+    """Raises StudyError where the current folder was deleted, from which every relative path would start."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise StudyError("The current folder was deleted: change to another (cd).") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from study.declare.loading import load
 from study.declare.study import Study
 from study.errors import StudyError, mistakes_in
 from study.plain import plain
+from study.store.records import MOST_NAME_BYTES, STUDY_NAME
 
 # NumPy's integers are whole numbers too; True and "3" are none.
 Number = Annotated[int, BeforeValidator(plain), Field(ge=1)]
@@ -49,7 +51,7 @@ class Request(BaseModel):
 
 
 def studies_of(given: tuple[Any, ...]) -> list[Study]:
-    """Each as a study: itself, or that of a file or a name. Raises StudyError for anything else."""
+    """Each once, as a study with a name: itself, or that of a file or a name. Raises StudyError for anything else."""
     for one in given:
         if not isinstance(one, Study | str | Path):
             hint = "; give each study as an argument of its own: study.run(*studies)"
@@ -57,4 +59,18 @@ def studies_of(given: tuple[Any, ...]) -> list[Study]:
                 f"study.run: {repr(one)[:60]} is no study: give a Study, a file or a name"
                 f"{hint if isinstance(one, list | tuple | set) else ''}"
             )
-    return [one if isinstance(one, Study) else load(one) for one in given]
+    once = {id(one) if isinstance(one, Study) else str(one): one for one in given}
+    return [_named(one) if isinstance(one, Study) else load(one) for one in once.values()]
+
+
+def _named(study: Study) -> Study:
+    """One that comes from no file is called as its title: `Network Width` -> `network_width`."""
+    if study.name:
+        return study
+    name = re.sub(r"\W+", "_", study.title).strip("_").lower()
+    if not re.fullmatch(STUDY_NAME, name) or len(name.encode()) > MOST_NAME_BYTES:
+        raise StudyError(
+            f"title = {study.title!r}: the study's files are called as its title, which must have letters or digits, "
+            "and at most 100 characters then; or load the study from a file, whose name it has."
+        )
+    return study.called(name)

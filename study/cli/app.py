@@ -217,10 +217,10 @@ def _given(
 ) -> tuple[list[Study], dict[str, Any], TrialStore, Path]:
     """The studies, the hyperparameters that are changed for all, the storage, and the folder with the data."""
     from study.declare.data import default_folder
-    from study.declare.loading import load
+    from study.declare.loading import load_all
     from study.store.trial_store import open_store
 
-    loaded: list[Study] = [load(given) for given in dict.fromkeys(files)]
+    loaded: list[Study] = [*load_all(files).values()]
     changed = overrides(loaded, set_, dataset, epochs, precision)
     return loaded, changed, open_store(storage), data_dir or default_folder()
 

@@ -98,7 +98,7 @@ def submit(
     from study.cluster import jobs
     from study.cluster.job_server import connect
     from study.cluster.payload import packed
-    from study.declare.loading import load
+    from study.declare.loading import load_all
     from study.running.options import Options
     from study.until_decided import check_seeds
 
@@ -113,10 +113,12 @@ def submit(
         scheduler=scheduler,
         tensorboard=tensorboard,
     )
-    loaded = [load(given) for given in dict.fromkeys(studies)]
-    plan = jobs.planned(loaded, seeds, overrides(loaded, set_, dataset, epochs, precision))
+    loaded = load_all(studies)
+    plan = jobs.planned(
+        [*loaded.values()], seeds, overrides([*loaded.values()], set_, dataset, epochs, precision)
+    )
     place = jobs.shared_storage(storage)
-    sent = packed(studies, plan.own_code(), include or [])
+    sent = packed([*loaded], plan.own_code(), include or [])
     client = connect(address, insecure, trust_address)
     same = jobs.find(client, jobs.job_id(plan, place))
     running = [job.submission_id for job in same if not job.status.is_terminal()]

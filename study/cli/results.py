@@ -118,11 +118,14 @@ def compare(
     from study.cli import printing_results
     from study.errors import StudyError
 
-    if _is_storage(a) and _is_storage(b):
+    folders, named = [_is_storage(a), _is_storage(b)], _are_studies(storage, a, b)
+    if all(folders):
+        if named:
+            say(f"Compared are the folders {a} and {b}; the studies of these names: {a}.py {b}.py", err=True)
         left, right = _loaded(a, None), _loaded(b, None)
         pairs = [(name, name) for name in left.studies if name in right.studies]
-    elif _is_storage(a) or _is_storage(b):
-        raise StudyError(f"{b if _is_storage(a) else a} is no storage: there is no such folder.")
+    elif any(folders) and not named:
+        raise StudyError(f"{b if folders[0] else a} is no storage: there is no such folder.")
     else:
         left = right = _loaded(storage, [a, b])
         names, _ = _names(left.store, [a, b])
@@ -139,6 +142,13 @@ def _is_storage(given: str) -> bool:
     from study.paths import expanded
 
     return "://" in given or expanded(given).is_dir()
+
+
+def _are_studies(storage: str | None, *given: str) -> bool:
+    """Whether studies with exactly these names were run."""
+    from study.store.trial_store import open_store
+
+    return set(given) <= set(open_store(storage).studies())
 
 
 def _names(store: TrialStore, studies: list[str] | None) -> tuple[list[str], list[str]]:

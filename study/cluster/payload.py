@@ -100,7 +100,7 @@ def packed(
 def _words_there(studies: Sequence[str]) -> list[str]:
     """The studies as they are called where the job runs: paths from the current folder, or names."""
     words = []
-    for given in dict.fromkeys(studies):
+    for given in studies:
         path = expanded(given)
         if not (path.suffix == ".py" and path.exists()):
             path = available()[given]

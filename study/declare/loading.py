@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +19,7 @@ from study.declare.study import Study
 from study.errors import StudyError, did_you_mean, last_line
 from study.own_code import STUDY_FILE, add_folder, check_names, loaded_from
 from study.paths import expanded
+from study.terminal import say
 from study.time_limit import TimeLimit, time_limit
 
 # A study file is a declaration; one that takes longer than this, in seconds, never ends.
@@ -38,6 +40,32 @@ def available() -> dict[str, Path]:
         for path in sorted(folder.glob("*.py")):
             if not path.name.startswith("_") and path.is_file():
                 found.setdefault(path.stem, path)
+    return found
+
+
+class NoStudy(StudyError):
+    """A module that can be loaded and defines no STUDY."""
+
+
+def load_all(given: Iterable[str]) -> dict[str, Study]:
+    """The studies of files and names, by how they are given, each file once.
+
+    Of several, as of `study tune folder/*.py`, modules without a study are passed over, which stderr says. Raises
+    StudyError as `load` does, and where none of them is a study.
+    """
+    first_given: dict[Path, str] = {}
+    for file_or_name in given:
+        first_given.setdefault(_find(file_or_name).resolve(), file_or_name)
+    found, without = dict[str, Study](), list[NoStudy]()
+    for file_or_name in first_given.values():
+        try:
+            found[file_or_name] = load(file_or_name)
+        except NoStudy as module:
+            without.append(module)
+    if without and not found:
+        raise without[0]
+    for error in without:
+        say(f"passed over: {error.mistakes[0]}", err=True)
     return found
 
 
@@ -78,7 +106,7 @@ def load(file_or_name: str | Path) -> Study:
     study = namespace.get("STUDY")
     if not isinstance(study, Study):
         found = "has no STUDY" if study is None else f"has a STUDY that is a {type(study).__name__}"
-        raise StudyError(f"{path} {found}.", "A study file defines STUDY = Study(title=..., ...).")
+        raise NoStudy(f"{path} {found}.", "A study file defines STUDY = Study(title=..., ...).")
     return study.called(path.stem, question(namespace.get("__doc__")), str(file_or_name))
 
 

@@ -239,9 +239,9 @@ class Study(BaseModel):
         return {name: values[name] for name in names}
 
     def called(self, name: str, question: str = "", source: str = "") -> Study:
-        """The same study under this name (a study file's stem); `source` is how `study tune` is given it."""
+        """The same study under this name (a study file's stem); `source` is how `study tune` is given it, if it is."""
         question = self.question or question
-        return self.model_copy(update={"name": name, "question": question, "source": source or name})
+        return self.model_copy(update={"name": name, "question": question, "source": source})
 
 
 def _with_list(space: Any) -> Any:

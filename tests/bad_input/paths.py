@@ -38,7 +38,7 @@ CASES = [
     Case("missing-name-far", "plan zzzzzz", "There is no study 'zzzzzz'"),
     Case("second-of-two-missing", "plan good.py absent.py", "There is no file absent.py"),
     Case("empty-path", ["plan", ""], ". is a folder"),
-    Case("blank-path", ["plan", " "], "There is no file"),
+    Case("blank-path", ["plan", " "], "There is no study"),
     Case("newline-path", ["plan", "a\nb.py"], "There is no file"),
     Case("escape-path", ["plan", "\x1b[31mred.py"], r"\x1b[31mred.py"),
     Case("folder", "plan .", "is a folder"),
