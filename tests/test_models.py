@@ -19,6 +19,7 @@ from study.images.config import ImageConfig, ModelName
 from study.images.convolution import Convolution
 from study.images.cost import cost, counts
 from study.images.data import Dataset
+from study.images.declaration import Images
 from study.own_code import meaning_sha256, resolve
 
 MNIST = (1, 28, 28, 10)
@@ -237,3 +238,29 @@ def test_two_modules_of_one_name_are_not_mistaken_for_each_other(
     loaded = load(other / "its.py")
     with pytest.raises(StudyError, match="rename one"):
         resolve(loaded.arms["a"]["model"])
+
+
+NORMALISED = """
+from torch import nn
+
+def build(config, shape, classes):
+    return nn.Sequential(nn.BatchNorm2d(shape[0]), nn.Flatten(), nn.Linear(shape[1] * shape[2], classes))
+
+def ends_in_it(config, shape, classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(shape[1] * shape[2], classes), nn.BatchNorm1d(classes))
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "one_image_is_refused"), [("build", False), ("ends_in_it", True), ("resnet18", True)]
+)
+def test_a_batch_of_one_is_refused_where_the_network_can_t_normalise_it(
+    function: str, one_image_is_refused: bool, plugin_folder: Path
+) -> None:
+    (plugin_folder / "resnet_own.py").write_text(NORMALISED)
+    model = function if function == "resnet18" else f"resnet_own:{function}"
+    config = ImageConfig(model=model, dataset="digits", batch_size=1436)
+    said = list(Images.misfits(config, Path()))
+    assert bool(said) == one_image_is_refused
+    assert all(f"the batch normalisation of {model} can't be computed" in line for line in said)
+    assert not list(Images.misfits(config.model_copy(update={"batch_size": 1435}), Path()))

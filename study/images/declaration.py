@@ -81,17 +81,20 @@ class Images(Training):
     def misfits(cls, config: ImageConfig, folder: Path) -> Iterator[str]:
         """What is wrong with the config for its training set."""
         images = data_sets.training_images(config.dataset, folder)
-        _, height, width, _ = data_sets.shape_of(config.dataset, None)
+        shape = data_sets.shape_of(config.dataset, None)
         if config.model == "cnn" and config.dataset not in SIZES:
-            yield from too_deep(config.conv_layers, min(height, width))
+            yield from too_deep(config.conv_layers, min(shape[1:3]))
         left = images - config.validation_size
         if left < 1:
             yield f"validation_size = {config.validation_size}: {config.dataset} has {images:,} training images"
-        elif config.model.startswith("resnet") and left % config.batch_size == 1 % config.batch_size:
-            yield (
-                f"batch_size = {config.batch_size}: leaves a batch of one image of {left:,}, "
-                f"from which a ResNet's batch normalisation can't be computed"
-            )
+        elif config.model != "cnn" and left % config.batch_size == 1 % config.batch_size:
+            from study.images.models import needs_two  # torch
+
+            if needs_two(config, shape):
+                yield (
+                    f"batch_size = {config.batch_size}: leaves a batch of one image of {left:,}, "
+                    f"from which the batch normalisation of {config.model} can't be computed"
+                )
 
     @classmethod
     def unmeasured(cls, config: ImageConfig) -> Mapping[str, str]:

@@ -100,6 +100,21 @@ def count(config: ImageConfig, shape: Shape) -> tuple[int, int, int]:
         return _counted(network(config.model)(config, shape), shape)[0]
 
 
+def needs_two(config: ImageConfig, shape: Shape) -> bool:
+    """Whether the config's network can't be trained on a batch of one image.
+
+    Batch normalisation can't where it sees a single value of each channel, as at a ResNet's end for small images.
+    """
+    with torch.device("cpu" if is_plugin(config.model) else "meta"), torch.no_grad():
+        try:
+            network(config.model)(config, shape).train()(torch.zeros(1, *shape[:3]))
+        except ValueError as error:
+            return "more than 1 value per channel" in str(error)
+        except (Exception, SystemExit):  # a user's own network that fails is refused where it is counted
+            return False
+    return False
+
+
 def _plugin_count(config: ImageConfig, shape: Shape) -> tuple[int, int, int]:
     try:
         counted, given = _counted(network(config.model)(config, shape), shape)
