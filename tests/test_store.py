@@ -248,3 +248,35 @@ def test_of_a_long_curve_tensorboard_gets_some_of_its_points(tmp_path: Path) -> 
     assert len(trained) == 10_000
     assert (trained[0], trained[-1]) == (1, n)
     assert [step for name, step in found if name == "test_loss"] == [5000, 10_000, 15_000, 20_000, 25_000]
+
+
+def test_event_files_of_arms_that_are_gone_go_too_and_an_arm_without_a_name_has_a_folder(
+    tmp_path: Path,
+) -> None:
+    store = TrialStore(tmp_path)
+    for key in "abc":
+        store.commit(
+            key, {"step": np.arange(1, 2), "loss": (np.ones(1), np.ones(1, bool))}, made_result(steps=1)
+        )
+
+    def written(*arms: dict[str, Any]) -> set[str]:
+        events = EventFiles(store, [{"name": "one", "arms": arms}])
+        for key in "abc":
+            events.write(key)
+        return {str(path.parent.relative_to(tmp_path)) for path in tmp_path.rglob("events.out.tfevents.*")}
+
+    def arm(label: str, *keys: str, overrides: Any = None) -> dict[str, Any]:
+        return {"label": label, "candidates": [{"overrides": overrides or {}, "keys": [*keys]}]}
+
+    assert written(arm("", "a"), arm("old", "b", "c")) == {
+        "tensorboard/one/arm-00000000/seed-0", "tensorboard/one/old/seed-0", "tensorboard/one/old/seed-1",
+    }  # fmt: skip
+    mine = tmp_path / "tensorboard/one/mine"
+    mine.mkdir()
+    (mine / "events.out.tfevents.1").write_bytes(b"")
+    assert written(arm("", "a"), arm("tuned", "b", overrides={"lr": 1})) == {
+        "tensorboard/one/arm-00000000/seed-0", "tensorboard/one/tuned/candidate-0/seed-0", "tensorboard/one/mine",
+    }  # fmt: skip
+    assert written(arm("", "a", "b")) >= {"tensorboard/one/arm-00000000/seed-1", "tensorboard/one/mine"}
+    # Fewer seeds take nothing away: they are seeds of the same arm.
+    assert written(arm("", "a")) >= {"tensorboard/one/arm-00000000/seed-1"}

@@ -26,6 +26,8 @@ class EventFiles:
         self._store = store
         self._folders: dict[str, list[str]] = defaultdict(list)
         self.add(records)
+        for record in records:
+            self._remove_gone(f"tensorboard/{record['name']}")
 
     def add(self, records: list[dict[str, Any]]) -> None:
         """The studies of further trials."""
@@ -39,6 +41,24 @@ class EventFiles:
                         if (of_seed := f"{folder}/seed-{seed}") not in self._folders[key]:
                             self._folders[key].append(of_seed)
 
+    def _remove_gone(self, folder: str) -> None:
+        """Event files of arms and candidates that the study has no more, which TensorBoard would go on showing."""
+        files = self._store.files
+        there = {of_seed.rpartition("/")[0] for folders in self._folders.values() for of_seed in folders}
+        for arm in files.names(folder):
+            inside = files.names(f"{folder}/{arm}")
+            candidates = [f"/{name}" for name in inside if name.startswith("candidate-")]
+            for above in {f"{folder}/{arm}{candidate}" for candidate in ("", *candidates)} - there:
+                for of_seed in files.names(above):
+                    if files.read(whose := f"{above}/{of_seed}/trial.txt") is not None:  # ours
+                        self._remove_events(f"{above}/{of_seed}")
+                        files.remove(whose)
+
+    def _remove_events(self, folder: str) -> None:
+        for name in self._store.files.names(folder):
+            if name.startswith(EVENTS):
+                self._store.files.remove(f"{folder}/{name}")
+
     def write(self, key: str) -> None:
         """Each metric at the steps where it was measured, at some 10,000 of them at most, and the hyperparameters.
 
@@ -49,9 +69,7 @@ class EventFiles:
             whose = f"{folder}/trial.txt"
             if files.read(whose) == key.encode():
                 continue
-            for name in files.names(folder):
-                if name.startswith(EVENTS):
-                    files.remove(f"{folder}/{name}")
+            self._remove_events(folder)
             with tempfile.TemporaryDirectory() as made:
                 self._write(key, made)
                 for path in Path(made).iterdir():
@@ -75,4 +93,4 @@ class EventFiles:
 def _as_name(label: str) -> str:
     """The arm's label as a folder's name; what had to be changed is told apart by a checksum."""
     name = re.sub(r"[^\w.=,+-]+", "_", label)[:80].strip(".")
-    return name if name == label else f"{name}-{zlib.crc32(label.encode()):08x}"
+    return name if name and name == label else f"{name or 'arm'}-{zlib.crc32(label.encode()):08x}"
