@@ -79,3 +79,17 @@ def test_what_does_not_fit_is_said(fields: dict[str, Any], said: str) -> None:
 
 def test_a_mistake_in_fixed_is_said_once_not_per_arm() -> None:
     assert mistakes(arms={"a": {}, "b": {}}, fixed={"lr": -1}).count("lr = -1") == 1
+
+
+def test_what_fixed_says_for_one_arm_only_is_that_arms_mistake() -> None:
+    arms = {"sgd": {}, "adam": {"optimizer": "adam"}}
+    with pytest.raises(StudyError) as raised:
+        Study(title="T", arms=arms, fixed={"momentum": 0.9})
+    assert raised.value.mistakes == ("arm 'adam': momentum = 0.9: adam has none; set it to 0",)
+
+
+def test_data_that_only_some_arms_choose_are_known_of_the_others() -> None:
+    arms = {"a": {}, "b": {"dataset": "digits"}}
+    one = Study(title="T", arms=arms, fixed={"dataset": "mnist"})
+    assert one.data_settings({"dataset": "qmnist"}) == {"dataset": "qmnist"}
+    assert one.data_settings({}) == {"dataset": "mnist"}

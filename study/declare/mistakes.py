@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from study.declare.claims import OF_SEVERAL_ARMS, WITHIN_A_MARGIN, Claim
 from study.declare.domains import is_domain, is_user_function
@@ -14,6 +13,7 @@ from study.metric import Metric
 
 if TYPE_CHECKING:
     from study.declare.study import Study
+    from study.training import Config
 
 MAX_ARMS = 1_000_000
 
@@ -89,7 +89,8 @@ def _nuisance_mistakes(study: Study) -> Iterator[str]:
 def _arm_mistakes(study: Study) -> Iterator[str]:
     seen: set[str] = set()
     configs: dict[str, str] = {}
-    # A mistake in `fixed` would be repeated by each arm; it is said once.
+    # A mistake that `fixed` makes by itself would be repeated by each arm; it is said once.
+    alone = mistakes_of_config(study.kind.Config, study.fixed)
     said: dict[str, None] = {}
     for arm in study.expand():
         if arm.label in seen:
@@ -103,9 +104,17 @@ def _arm_mistakes(study: Study) -> Iterator[str]:
                     yield f"arm {arm.label!r} trains the same as arm {configs[same]!r}"
             except StudyError as error:
                 for mistake in error.mistakes:
-                    in_fixed = any(re.match(rf"{field}\b", mistake) for field in study.fixed)
-                    said[f"fixed: {mistake}" if in_fixed else f"arm {arm.label!r}: {mistake}"] = None
+                    said[f"fixed: {mistake}" if mistake in alone else f"arm {arm.label!r}: {mistake}"] = None
     yield from said
+
+
+def mistakes_of_config(config: type[Config], fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is wrong with these hyperparameters by themselves."""
+    try:
+        validated(config, fields)
+    except StudyError as error:
+        return error.mistakes
+    return ()
 
 
 def _label_mistakes(study: Study) -> Iterator[str]:

@@ -21,7 +21,7 @@ from pydantic import (
 from study.declare.claims import USUAL_MARGIN, WITHIN_A_MARGIN, Claim
 from study.declare.data import names_of_data
 from study.declare.domains import is_domain, quasi_random_points, random_points
-from study.declare.mistakes import mistakes_of_study
+from study.declare.mistakes import mistakes_of_config, mistakes_of_study
 from study.declare.trainings import training_of
 from study.errors import StudyError, did_you_mean, mistakes_in, validated
 from study.metric import Metric
@@ -210,7 +210,7 @@ class Study(BaseModel):
             config = validated(self.kind.Config, {**self.fixed, **overrides, **own})
         except StudyError as error:
             # A mistake that the overrides make in every arm is said once, without the arm.
-            alone = _mistakes_of(self.kind.Config, overrides)
+            alone = mistakes_of_config(self.kind.Config, overrides)
             raise StudyError(*(said if said in alone else where + said for said in error.mistakes)) from None
         if self.nuisance and (why := self.kind.unmeasured(config).get(self.selected_by)):
             raise StudyError(f"{where}{why}")
@@ -230,13 +230,13 @@ class Study(BaseModel):
         return {name: found[name] for name in given if name in found}
 
     def data_settings(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
-        """The hyperparameters that choose the data and that no arm sets, as they are with these overrides."""
-        arms = self.expand()
-        set_by_arms = {name for arm in arms for name in arm.overrides} | self.nuisance.keys()
-        names = [name for name in names_of_data(self.kind) if name not in set_by_arms]
-        config = self.config(arms[0], arms[0].candidates[0], overrides)
-        values = config.model_dump(mode="json", include=set(names))
-        return {name: values[name] for name in names}
+        """The hyperparameters that choose the data, as they are with these overrides where no arm sets them itself."""
+        found: dict[str, Any] = {}
+        names = [name for name in names_of_data(self.kind) if name not in self.nuisance]
+        for arm in self.expand():
+            if new := {*names} - found.keys() - arm.overrides.keys():
+                found |= self.config(arm, arm.candidates[0], overrides).model_dump(mode="json", include=new)
+        return {name: found[name] for name in names if name in found}
 
     def called(self, name: str, question: str = "", source: str = "") -> Study:
         """The same study under this name (a study file's stem); `source` is how `study tune` is given it, if it is."""
@@ -250,14 +250,6 @@ def _with_list(space: Any) -> Any:
         return space
     values = plain_list(space["grid_search"])
     return space if values is None else {"grid_search": values}
-
-
-def _mistakes_of(config: type[Config], fields: Mapping[str, Any]) -> tuple[str, ...]:
-    try:
-        validated(config, fields)
-    except StudyError as error:
-        return error.mistakes
-    return ()
 
 
 def _with_margin(claim: Claim, kind: type[Training], published: Container[str]) -> Claim:
