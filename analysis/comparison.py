@@ -53,14 +53,14 @@ def side_by_side(a: Results, study_a: str, b: Results, study_b: str) -> pd.DataF
     if _told(metric) != _told(b.metrics(study_b).get(metric.name)):
         return pd.DataFrame()
     rows = []
-    of_b = _by_arm(b, study_b, metric)
-    for arm, left in _by_arm(a, study_a, metric).items():
-        if arm not in of_b:
-            continue
+    of_a, of_b = _by_arm(a, study_a, metric), _by_arm(b, study_b, metric)
+    shared = [arm for arm in of_a if arm in of_b]
+    for arm in shared:
+        left = of_a[arm]
         means = mean_of(left), mean_of(of_b[arm])
         sides = {"a": means[0].mean, "n_a": means[0].n, "b": means[1].mean, "n_b": means[1].n}
         named = {"arm": arm, "metric": metric.name, "title": metric.title, "unit": metric.unit}
-        rows.append({**named, **sides, **_row(arm, left, of_b[arm], len(of_b), Looks())})
+        rows.append({**named, **sides, **_row(arm, left, of_b[arm], len(shared), Looks())})
     return _corrected(pd.DataFrame(rows)) if rows else pd.DataFrame()
 
 

@@ -386,3 +386,12 @@ def test_what_says_nothing_new_is_no_column(tmp_path: Path) -> None:
         record, table = results.studies["width"], arm_table(results, "width")
         shown = as_reported(table, from_reference(results, "width"), record)
         assert [name in shown for name in ("best loss, nats", "best loss, step", "stuck")] == [said] * 3
+
+
+def test_two_storages_need_as_many_seeds_whichever_comes_first(tmp_path: Path) -> None:
+    a = load(storage_of(tmp_path / "a", NATS, of_values({"x": LOW, "y": (2.1, 2.5, 2.3)})))
+    b = load(storage_of(tmp_path / "b", NATS, of_values({"x": (2.4, 2.2, 2.5), "y": LOW, "z": HIGH})))
+    there, back = side_by_side(a, "width", b, "width"), side_by_side(b, "width", a, "width")
+    columns = ["arm", "pairs", "p", "p_holm", "seeds_from", "seeds_to"]
+    assert there[columns].equals(back[columns])
+    assert there.difference.tolist() == pytest.approx((-back.difference).tolist())
