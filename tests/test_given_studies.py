@@ -93,3 +93,31 @@ def test_a_study_file_among_modules_still_says_what_is_wrong_with_it(study: Stud
     done = study("plan", "one.py", "two.py")
     assert done.returncode == 2
     assert "two.py: " in done.stderr
+
+
+FACTS = """
+import study
+
+class Counted(study.Training):
+    metrics = (study.lower("loss"),)
+    version = "1"
+
+    @classmethod
+    def cost(cls, config, data=None):
+        return study.Cost(facts={"trials": 77, "study": 78, "to_train": 79, "layers": 80})
+
+    def __init__(self, config, data, seed, device):
+        self.steps = 1
+
+    def step(self, t):
+        return {"loss": 1.0}
+
+STUDY = study.Study(title="Counted", training=Counted, arms={"a": {}})
+"""
+
+
+def test_a_fact_called_as_a_column_of_the_plan_replaces_none(study: Study) -> None:
+    (study.folder / "counted.py").write_text(FACTS)
+    (arm,) = json.loads(study("plan", "counted.py", "--seeds", "2", "--json").stdout)["arms_of"]
+    assert (arm["study"], arm["trials"], arm["to train"], arm["layers"]) == ("counted", 2, 2, 80)
+    assert (arm["study (fact)"], arm["trials (fact)"], arm["to train (fact)"]) == (78, 77, 79)

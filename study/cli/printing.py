@@ -104,20 +104,29 @@ def _arms_of(
     made: Plan, costs: Mapping[str, Cost], shares: Mapping[str, Resources], nodes: Sequence[Node]
 ) -> Iterator[dict[str, str | int | float]]:
     pending = {trial.key for trial in made.pending}
-    facts = dict.fromkeys(name for cost in costs.values() for name in cost.facts)
+    facts = {name: _as_column(name) for cost in costs.values() for name in cost.facts}
     for record in made.records:
         for arm in record["arms"]:
             keys = [key for candidate in arm["candidates"] for key in candidate["keys"]]
             yield {
                 "study": record["name"],
                 "arm": arm["label"],
-                **{name.replace("_", " "): costs[keys[0]].facts.get(name, "") for name in facts},
+                **{column: costs[keys[0]].facts.get(name, "") for name, column in facts.items()},
                 "CPUs": shares[keys[0]].cpus,
                 "GPUs": round(shares[keys[0]].gpus, 3),
                 "at once": shares[keys[0]].concurrent_on(nodes),
                 "trials": len(keys),
                 "to train": len(pending.intersection(keys)),
             }
+
+
+OUR_COLUMNS = ("study", "arm", "CPUs", "GPUs", "at once", "trials", "to train")
+
+
+def _as_column(fact: str) -> str:
+    """What a training's fact is called in the table, whose own columns it can't replace."""
+    name = fact.replace("_", " ")
+    return f"{name} (fact)" if name in OUR_COLUMNS else name
 
 
 # rich takes 2 ms a row.
