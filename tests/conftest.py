@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -162,3 +163,18 @@ def bucket(s3: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.setenv(name, value)
     s3fs.S3FileSystem().mkdir("bucket") if not s3fs.S3FileSystem().exists("bucket") else None
     return "s3://bucket"
+
+
+# What tests are skipped without, and the packages of Debian that have it.
+TOOLS = {
+    "chromium": "chromium", "chromedriver": "chromium-driver",
+    "pdflatex": "texlive-latex-base texlive-latex-recommended",
+    "ip": "iproute2", "sshd": "openssh-server", "ssh": "openssh-client", "rsync": "rsync",
+}  # fmt: skip
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """In one line, what to install for tests that were skipped for want of it."""
+    missing = [package for tool, package in TOOLS.items() if not shutil.which(tool)]
+    if missing and terminalreporter.stats.get("skipped"):
+        terminalreporter.write_line(f"For tests that were skipped: apt-get install {' '.join(missing)}")
