@@ -32,6 +32,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     declare.listing          the studies that can be given by name
 
     store.trial_store        results and checkpoints by key
+    store.running_file       how far a trial is that is trained right now
     store.records            what the JSON files must say
     store.fields             what their fields may hold
     store.cases              which cases a trial answered right, as bits
@@ -75,6 +76,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     running.options          how to run, as opposed to what
     running.history          what a trial measured
     running.cases            what a training says of its cases, checked
+    running.live             what a trial tells of itself while it is trained
     running.trial_run        a trial from its first step to its metrics
     running.attempt          a trial taken, trained, saved and committed
     running.outcome          what a trial that ended leaves
@@ -98,6 +100,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     check                    does a training keep its promises?
     check_process            what it runs in new processes
     new                      a study file to begin with
+    status                   how far studies are, and what runs
     request                  what run() is asked for
     api                      run() for notebooks and scripts
     cli.app                  list, plan, tune
@@ -107,6 +110,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     cli.options              options with their help
     cli.printing             tables and JSON on stdout
     cli.printing_results     the same of results
+    cli.printing_status      the same of what runs
 """
 
 from __future__ import annotations

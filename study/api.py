@@ -24,8 +24,7 @@ from study.running import as_before
 from study.running.options import Options
 from study.running.runner import Outcome
 from study.store.files import RefusedFile
-from study.store.records import Damaged
-from study.store.trial_store import TrialStore, keys_of, open_store
+from study.store.trial_store import TrialStore, open_store
 from study.terminal import styled
 from study.until_decided import planned
 
@@ -166,28 +165,6 @@ def _counted(plan: Plan) -> str:
     if plan.interrupted:
         known += f"{len(plan.interrupted)} to continue, "
     return f"{len(plan.trials)} trials: {known}{len(plan.pending)} to train"
-
-
-def counts(store: TrialStore, studies: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """How many trials of each study are finished, stopped, begun, failed and missing; and what can't be read."""
-    states = store.states()
-    rows, problems = [], []
-    for name in studies:
-        try:
-            keys = set(keys_of(store.study(name)))
-        except Damaged as problem:
-            problems.append(str(problem))
-            continue
-        counts = {
-            "finished": len(keys & states.finished),
-            "stopped": len(keys & states.stopped),
-            "begun": len(keys & states.interrupted - states.failed),
-            "failed": len(keys & states.failed),
-        }
-        rows.append(
-            {"study": name, "trials": len(keys), **counts, "missing": len(keys) - sum(counts.values())}
-        )
-    return rows, problems
 
 
 @as_before.environment()

@@ -71,6 +71,11 @@ class Metric(BaseModel):
             raise ValueError(f"of = {self.of!r}: names another metric")
         return self
 
+    def text(self, value: float) -> str:
+        """A value with what it is of: `hit rate 97.20 %`."""
+        number = f"{value * self.scale:.2f}" if self.unit == "%" else f"{value:.4g}"
+        return f"{self.label or self.name.replace('_', ' ')} {number} {self.unit}".rstrip()
+
     @property
     def series(self) -> str:
         """The metric whose values it counts."""

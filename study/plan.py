@@ -139,7 +139,7 @@ def make_plan(
     if seeds is not None and seeds < 1:
         raise StudyError(f"seeds = {seeds}: at least 1 is needed")
     trainings = _trainings(studies)
-    states = States(set(), set(), set(), set(), set()) if fresh else store.states()
+    states = States(*(set[str]() for _ in range(6))) if fresh else store.states()
     data = SharedData(data_folder)
     records: list[dict[str, Any]] = []
     trials: dict[str, Trial] = {}

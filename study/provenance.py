@@ -71,12 +71,14 @@ def git_commit(folder: Path) -> str | None:
 
 def hardware(device: str, threads: int) -> dict[str, Any]:
     """The node's name, its CPU model, the device that trains, and the threads it may use."""
-    import torch
+    name = "cpu"
+    if device.startswith("cuda"):
+        import torch
 
-    on_gpu = device.startswith("cuda")
+        name = torch.cuda.get_device_name(device)
     return {
         "node": platform.node(),
-        "device": torch.cuda.get_device_name(device) if on_gpu else "cpu",
+        "device": name,
         "cpu": _cpu_model(),
         "threads": threads,
     }

@@ -36,6 +36,17 @@ def say(text: object = "", err: bool = False) -> None:
     typer.echo(plain(text), err=err)
 
 
+def rough_duration(seconds: float) -> str:
+    """No more digits than an estimate has: `25 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 55:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    minutes = max(1, round(seconds / 60))
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(5 * round(minutes / 5), 60)
+    return f"{hours} h {minutes:02} min"
+
+
 class OutputLost(Exception):
     """What goes to stdout can't be written any more."""
 

@@ -28,7 +28,7 @@ ROOMS = [
     {"plan"},
     {"cluster", "until_decided"},
     {"running"},
-    {"request", "check", "check_process", "new"},
+    {"request", "status", "check", "check_process", "new"},
     {"api"},
     {"cli"},
 ]

@@ -11,7 +11,8 @@ from rich.console import Console
 from study.declare.data import SharedData
 from study.images.declaration import Images
 from study.plan import Plan, Trial
-from study.running.progress import Progress, rough_duration
+from study.running.progress import Progress
+from study.terminal import rough_duration
 
 TRIALS = [
     Trial(str(i), "Images", Images.Config(), i, "data", "width", "12", "train_accuracy") for i in range(4)

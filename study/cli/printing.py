@@ -15,9 +15,10 @@ from study.terminal import plain, say, styled
 NUMBERS = r"(?:[-−+±<\d.,e\[\]() ]|to|more than)*"
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from study.plan import Plan
     from study.running.resources import Node, Resources
-    from study.store.trial_store import TrialStore
     from study.training import Cost
 
 
@@ -33,16 +34,6 @@ def studies(rows: list[dict[str, Any]], json_wanted: bool) -> None:
 
 def _cell(value: Any) -> str:
     return "; ".join(value) if isinstance(value, list) else "" if value is None else str(value)
-
-
-def status(rows: list[dict[str, Any]], store: TrialStore, json_wanted: bool) -> None:
-    """How far each study is, as `api.counts` gives it."""
-    if json_wanted:
-        as_json(rows)
-    elif rows:
-        table(list(rows[0]), [[str(value) for value in row.values()] for row in rows])
-    else:
-        say(f"No study has been run in {store.root} yet.")
 
 
 def jobs(rows: list[dict[str, str]], address: str, json_wanted: bool) -> None:
@@ -135,14 +126,19 @@ LONG = 1000
 
 def table(columns: list[str], rows: list[list[str]], title: str | None = None) -> None:
     """Aligned columns; in a terminal, cells are wrapped to its width unless the table is a LONG one."""
-    columns, rows = [plain(column) for column in columns], [[plain(cell) for cell in row] for row in rows]
     from rich.console import Console
 
     console = Console()
     # A pipe has no width of its own: nothing is cut or wrapped there.
     if len(rows) > LONG or not console.is_terminal:
-        typer.echo("\n".join(_aligned(columns, rows, title)))
+        cells = [[plain(cell) for cell in row] for row in (columns, *rows)]
+        typer.echo("\n".join(_aligned(cells[0], cells[1:], title)))
         return
+    console.print(rich_table(columns, rows, title))
+
+
+def rich_table(columns: list[str], rows: list[list[str]], title: str | None = None) -> Table:
+    """The same for a terminal."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", title_style="bold")
@@ -153,7 +149,7 @@ def table(columns: list[str], rows: list[list[str]], title: str | None = None) -
         )
     for row in rows:
         table.add_row(*(styled(cell) for cell in row))
-    console.print(table)
+    return table
 
 
 def _aligned(columns: list[str], rows: list[list[str]], title: str | None) -> Iterator[str]:

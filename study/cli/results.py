@@ -31,26 +31,32 @@ def status(
     address: JobServer | None = None,
     as_json: AsJson = False,
     trust_address: TrustAddress = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it anew until all trials are over, or Ctrl-C.")
+    ] = False,
 ) -> None:
-    """Show how far the studies in a storage are: finished, begun and missing trials.
+    """Show how far the studies in a storage are, and what is trained right now, on whatever machine.
 
     With `--address` it lists the jobs of that cluster instead.
     """
-    from study.cli import printing
-
     if address is not None:
+        from study.cli import printing
         from study.cluster import jobs
         from study.cluster.job_server import connect
 
         printing.jobs(jobs.rows(connect(address, trust_address=trust_address)), address, as_json)
         return
-    from study import api
+    from study.cli import printing_status
+    from study.status import statuses
     from study.store.trial_store import open_store
 
     store = open_store(storage)
     names, unnamed = _names(store, studies)
-    rows, problems = api.counts(store, names)
-    printing.status(rows, store, as_json)
+    rows, problems = statuses(store, names)
+    if watch and not as_json:
+        printing_status.watch(rows, lambda: statuses(store, _names(store, studies)[0])[0], store)
+    else:
+        printing_status.status(rows, store, as_json)
     _left_out([*unnamed, *problems])
 
 

@@ -6,6 +6,7 @@ matter what died before.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 import traceback
@@ -18,6 +19,7 @@ from filelock import FileLock
 from study.errors import StudyError
 from study.plan import Trial
 from study.running import outcome
+from study.running.live import Live
 from study.running.resources import Resources
 from study.running.trial_run import TrialRun
 from study.store.records import Damaged
@@ -26,6 +28,8 @@ from study.time_limit import TimeLimit, time_limit
 from study.training import Training
 
 REPORT_SECONDS = 1.0
+# The next steps may take longer than the last ones did: so many times as many are taken on at once, at most.
+MOST_GROWTH = 10
 # Saving never costs more than 1/20 of the time.
 CHECKPOINT_COST_RATIO = 20
 # What code that can't be interrupted gets before its process is ended.
@@ -70,13 +74,14 @@ class Attempt:
         self._lock: FileLock | None = None
         self._abandoned = False
         self._started = datetime.now(UTC)
+        self._live = Live(trial, kind, store, share, self._started)
         self._saved_at = time.monotonic()
         self._save_cost = 0.0
         self._saved_step = 0
         self._most_bytes = 0
         self._resumed_at = 0
         self._deadline: float | None = None
-        self._pace: float | None = None
+        self._pace, self._at_once = math.inf, 1
         self._notes: list[str] = []
         self._still_runs: RuntimeError | None = None
 
@@ -107,8 +112,9 @@ class Attempt:
             deadline = time.monotonic() + REPORT_SECONDS
             while not run.done and (left := deadline - time.monotonic()) > 0:
                 started = time.monotonic()
-                steps = run.run(max(1, int(left / self._pace)) if self._pace else 1)
-                self._pace = (time.monotonic() - started) / max(1, steps)
+                steps = run.run(min(int(left / self._pace) or 1, MOST_GROWTH * self._at_once))
+                self._pace = max(time.monotonic() - started, 1e-9) / max(1, steps)
+                self._at_once = max(1, steps)
             result = self._result(run) if run.done else None
         watched = run.history.value(self._trial.watched)
         report = {
@@ -127,8 +133,10 @@ class Attempt:
             self._store.commit(self._trial.key, run.history.columns(), result)
             self._release()
             report |= {"diverged": run.diverged, "reported": run.history.value(self._kind.metrics[0].name)}
-        elif self._checkpoint_due():
-            self._save(run)
+        else:
+            if self._checkpoint_due():
+                self._save(run)
+            self._live.tell(run, self._resumed_at, self._notes)
         return report
 
     def _limited(self) -> Any:
@@ -229,4 +237,5 @@ class Attempt:
         except RuntimeError as error:
             self._still_runs = error
         self._run = None
+        self._live.end()
         self._release()

@@ -11,9 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from study.metric import Metric
 from study.plan import Plan, Trial
-from study.terminal import styled
+from study.terminal import rough_duration, styled
 from study.training import Cost
 
 # An estimate of the time left needs so many seconds since the first report, and this share of all work (or a minute).
@@ -98,10 +97,8 @@ class Progress:
 
     def _line(self, trial: Trial, result: dict[str, Any]) -> Text:
         kind = self._trainings[trial.training]
-        if result["diverged"]:
-            said = f"diverged at step {result['step']}"
-        else:
-            said = shown(kind.metrics[0], result["reported"])
+        at = f"diverged at step {result['step']}"
+        said = at if result["diverged"] else kind.metrics[0].text(result["reported"])
         return self._counted(styled(f"{trial.name}: {said}, {result['rate']:,.0f} {kind.counts}/s"))
 
     def _counted(self, line: Text) -> Text:
@@ -147,7 +144,7 @@ class LiveProgress(Progress):
         for trial, result in list(self._running.values()):
             kind = self._trainings[trial.training]
             watched = kind.metric(trial.watched)
-            newest = "" if result["newest"] is None else shown(watched, result["newest"])
+            newest = "" if result["newest"] is None else watched.text(result["newest"])
             table.add_row(
                 styled(trial.name),
                 f"{result['step']:,}" + (f"/{result['steps']:,}" if result["steps"] else ""),
@@ -166,21 +163,3 @@ def progress_for(console: Console, trials: list[Trial], plan: Plan, costs: Mappi
     """The live table in a terminal, lines elsewhere."""
     work = {trial.key: costs[trial.key].work for trial in trials}
     return (LiveProgress if console.is_terminal else Progress)(console, trials, plan, work)
-
-
-def shown(metric: Metric, value: float) -> str:
-    """`hit rate 97.20 %`."""
-    label = metric.label or metric.name.replace("_", " ")
-    number = f"{value * metric.scale:.2f}" if metric.unit == "%" else f"{value:.4g}"
-    return f"{label} {number} {metric.unit}".rstrip()
-
-
-def rough_duration(seconds: float) -> str:
-    """No more digits than an estimate has: `25 s`, `12 min`, `3 h 20 min`."""
-    if seconds < 55:
-        return f"{max(5, 5 * round(seconds / 5))} s"
-    minutes = max(1, round(seconds / 60))
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(5 * round(minutes / 5), 60)
-    return f"{hours} h {minutes:02} min"

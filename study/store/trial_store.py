@@ -4,6 +4,7 @@
     trials/<key>/curve.parquet    step, and a column for each metric, null where it was not measured
     trials/<key>/result.json      config, metrics, provenance; written last: it commits the trial
     trials/<key>/checkpoint.pt    only while unfinished: a sha256 (32 bytes), then TrialRun.state()
+    trials/<key>/running.json     only while it is trained: how far it is (running_file.py)
     trials/<key>/stopped.json     only if a scheduler stopped the trial early: where and why
     trials/<key>/error.txt        only after a failure: the traceback
     trials/<key>/lock             only while unfinished: held by the process that trains it
@@ -35,7 +36,7 @@ from study.store.files import Files, RefusedFile, StorageError, is_local, is_tem
 from study.store.records import RESULT, STUDY, Damaged, NewerFormat, decoded, encoded
 
 COMMITTED = {"curve.parquet", "result.json"}
-OURS = COMMITTED | {"checkpoint.pt", "stopped.json", "error.txt", "lock"}
+OURS = COMMITTED | {"checkpoint.pt", "running.json", "stopped.json", "error.txt", "lock"}
 # An object store answers many at once; what a disk has, one processor reads anyway.
 READERS, LOCAL_READERS = 16, 2
 # The most that is read of each: what is larger would fill the memory.
@@ -50,7 +51,8 @@ class States:
     """The keys of a storage's trials, each in one of the first three at most.
 
     `failed` raised an error when they were last tried, and may be interrupted ones too. `littered` are finished trials
-    beside whose files others lie, left by a killed process.
+    beside whose files others lie, left by a killed process. `running` are unfinished ones that say how far they are;
+    those that a killed process trained say so no more (running_file.running).
     """
 
     finished: set[str]
@@ -58,6 +60,7 @@ class States:
     interrupted: set[str]
     littered: set[str]
     failed: set[str]
+    running: set[str]
 
     def __contains__(self, key: str) -> bool:
         """Whether anything of this trial is stored."""
@@ -126,6 +129,7 @@ class TrialStore:
             {key for key, names in found.items() if "checkpoint.pt" in names} - finished - stopped,
             {key for key in finished if any(map(_is_left_over, found[key]))},
             {key for key, names in found.items() if "error.txt" in names} - finished - stopped,
+            {key for key, names in found.items() if "running.json" in names} - finished,
         )
 
     def has(self, key: str) -> bool:
