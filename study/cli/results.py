@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from study.cli.options import AsJson, JobServer, Storage, TrustAddress
+from study.cli.stored import Names, loaded, names_of, say_left_out
 from study.terminal import say
-
-if TYPE_CHECKING:
-    from analysis import Results
-    from study.store.trial_store import TrialStore
 
 CONTRADICTED = 3
 
 commands = typer.Typer()
-
-Names = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[STUDY...]", help="All that the storage has, if none is named."),
-]
 
 
 @commands.command()
@@ -51,13 +43,13 @@ def status(
     from study.store.trial_store import open_store
 
     store = open_store(storage)
-    names, unnamed = _names(store, studies)
+    names, unnamed = names_of(store, studies)
     rows, problems = statuses(store, names)
     if watch and not as_json:
-        printing_status.watch(rows, lambda: statuses(store, _names(store, studies)[0])[0], store)
+        printing_status.watch(rows, lambda: statuses(store, names_of(store, studies)[0])[0], store)
     else:
         printing_status.status(rows, store, as_json)
-    _left_out([*unnamed, *problems])
+    say_left_out([*unnamed, *problems])
 
 
 @commands.command()
@@ -74,14 +66,14 @@ def report(
     """
     from study.analysis.report import write
 
-    results = _loaded(storage, studies)
+    results = loaded(storage, studies)
     try:
         say(write(results, out))
     except OSError as error:
         from study.errors import StudyError
 
         raise StudyError(f"--out {out} can't be written: {error.strerror or error}") from None
-    _left_out(results.problems)
+    say_left_out(results.problems)
 
 
 @commands.command()
@@ -97,10 +89,10 @@ def verify(studies: Names = None, storage: Storage = None, as_json: AsJson = Fal
     from study.analysis.claims import verdicts
     from study.cli import printing_results
 
-    results = _loaded(storage, studies)
+    results = loaded(storage, studies)
     found = [verdict for name in results.studies for verdict in verdicts(results, name)]
     printing_results.verdicts(found, as_json)
-    _left_out(results.problems)
+    say_left_out(results.problems)
     if any(verdict.verdict == "contradicted" for verdict in found):
         raise typer.Exit(CONTRADICTED)
 
@@ -128,20 +120,20 @@ def compare(
     if all(folders):
         if named:
             say(f"Compared are the folders {a} and {b}; the studies of these names: {a}.py {b}.py", err=True)
-        left, right = _loaded(a, None), _loaded(b, None)
+        left, right = loaded(a, None), loaded(b, None)
         pairs = [(name, name) for name in left.studies if name in right.studies]
     elif any(folders) and not named:
         raise StudyError(f"{b if folders[0] else a} is no storage: there is no such folder.")
     else:
-        left = right = _loaded(storage, [a, b])
-        names, _ = _names(left.store, [a, b])
+        left = right = loaded(storage, [a, b])
+        names, _ = names_of(left.store, [a, b])
         pairs = [(names[0], names[1])] if set(names) == left.studies.keys() else []
     tables = {pair: side_by_side(left, pair[0], right, pair[1]) for pair in pairs}
     tables = {pair: table for pair, table in tables.items() if len(table)}
     if not tables:
         raise StudyError(f"{a} and {b} share no arm that can be compared.", *left.problems, *right.problems)
     printing_results.comparison(tables, a, b, as_json)
-    _left_out([*left.problems, *(right.problems if right is not left else [])])
+    say_left_out([*left.problems, *(right.problems if right is not left else [])])
 
 
 def _is_storage(given: str) -> bool:
@@ -155,46 +147,3 @@ def _are_studies(storage: str | None, *given: str) -> bool:
     from study.store.trial_store import open_store
 
     return set(given) <= set(open_store(storage).studies())
-
-
-def _names(store: TrialStore, studies: list[str] | None) -> tuple[list[str], list[str]]:
-    """The names asked for, or all, and why others are left out then.
-
-    Raises StudyError for one that the storage does not have.
-    """
-    from study.errors import StudyError, did_you_mean
-    from study.store.records import allowed_names
-
-    known, problems = allowed_names(store.studies(), store.root)
-    if not studies:
-        return known, problems
-    # A study may be given by its file, as to `study tune`.
-    names = [given if given in known else Path(given).name.removesuffix(".py") for given in studies]
-    for name in names:
-        if name not in known:
-            raise StudyError(
-                f"No study {name!r} was run in {store.root}{did_you_mean(name, known)}",
-                f"Run there were: {', '.join(known) or 'none'}.",
-            )
-    return names, []
-
-
-def _loaded(storage: str | None, studies: list[str] | None) -> Results:
-    from study.analysis.results import load
-    from study.errors import StudyError
-    from study.store.trial_store import open_store
-
-    store = open_store(storage)
-    names, problems = _names(store, studies)
-    results: Results = load(store, names)
-    results.problems[:0] = problems
-    if not results.studies:
-        said = results.problems or ["Name another with --storage."]
-        raise StudyError(f"No study that can be read was run in {store.root} yet.", *said)
-    return results
-
-
-def _left_out(problems: list[str]) -> None:
-    """What could not be read and was left out."""
-    for problem in dict.fromkeys(problems):
-        say(f"skipped: {problem}", err=True)
