@@ -8,6 +8,7 @@ looks       how often seeds are looked at   digits       how many digits are sho
 tables      tables as data and as files     shown        tables as people see them
 plotted     what figures show               figures      drawing it
 report      the page, the text, all files
+export      all of it for other programs
 """
 
 from .results import Results, load

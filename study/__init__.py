@@ -106,6 +106,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     cli.app                  list, plan, tune
     cli.own                  new, check
     cli.results              status, report, verify, compare
+    cli.export               export
     cli.stored               the studies of a storage that they are given
     cli.cluster              submit, logs, stop, cluster-token, cluster-check
     cli.options              options with their help

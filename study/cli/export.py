@@ -1,0 +1,52 @@
+"""`study export`: what a storage holds, for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from study.cli.options import Storage
+from study.cli.stored import Names, loaded, say_left_out
+from study.terminal import say
+
+if TYPE_CHECKING:
+    from analysis.export import Kind
+
+commands = typer.Typer(
+    no_args_is_help=True, help="Write what a storage holds for other programs: CSV, Parquet."
+)
+
+Out = Annotated[Path, typer.Option(help="Folder to write.")]
+
+
+@commands.command()
+def csv(studies: Names = None, out: Out = Path("export"), storage: Storage = None) -> None:
+    """Write trials.csv, curves.csv, arms.csv and verdicts.csv, for R, Excel and the like.
+
+    Example: `study export csv network_width --out export`
+    """
+    _write("csv", studies, out, storage)
+
+
+@commands.command()
+def parquet(studies: Names = None, out: Out = Path("export"), storage: Storage = None) -> None:
+    """Write the same as Parquet files, which keep what kind of values a column has.
+
+    Example: `study export parquet --out export`
+    """
+    _write("parquet", studies, out, storage)
+
+
+def _write(kind: Kind, studies: list[str] | None, out: Path, storage: str | None) -> None:
+    from study.analysis.export import write
+    from study.errors import StudyError
+
+    results = loaded(storage, studies)
+    try:
+        for path in write(results, out, kind):
+            say(path)
+    except OSError as error:
+        raise StudyError(f"--out {out} can't be written: {error.strerror or error}") from None
+    say_left_out(results.problems)
