@@ -126,6 +126,8 @@ def by_value(own: str | Own) -> Any:
     """The function or class, made to travel to Ray's workers with the definitions of its own modules.
 
     What it imports besides is looked for there in the same folders as here, and after all others too.
+
+    Raises StudyError where something that it uses can't be pickled.
     """
     from ray import cloudpickle
 
@@ -135,19 +137,23 @@ def by_value(own: str | Own) -> Any:
     if _has_file(code):  # what a notebook defines travels so by itself
         for module in _modules_of(own):
             cloudpickle.register_pickle_by_value(module)
-    return _Travelling(code, list(_folders))
+    try:
+        return _Travelling(cloudpickle.dumps(code), list(_folders))
+    except Exception as error:  # Tune would keep it, and fail every later run of this process with it
+        raise StudyError(
+            f"{code.__qualname__} can't be sent to Ray's workers: {last_line(error)}",
+            "Make what can't be pickled (a lock, an open file) where it is used, or train with --in-process.",
+        ) from None
 
 
 class _Travelling:
-    """Something that adds these folders where it arrives, before it is unpickled: there it is what it was here."""
+    """Something pickled that adds these folders where it arrives, before it is unpickled."""
 
-    def __init__(self, own: Own, folders: list[Path]) -> None:
-        self._own, self._folders = own, folders
+    def __init__(self, pickled: bytes, folders: list[Path]) -> None:
+        self._pickled, self._folders = pickled, folders
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from ray import cloudpickle
-
-        return _arrived, (self._folders, cloudpickle.dumps(self._own))
+        return _arrived, (self._folders, self._pickled)
 
 
 class NotArrived(StudyError):

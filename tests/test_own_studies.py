@@ -219,3 +219,34 @@ def test_a_class_of_a_notebook_is_trained_if_it_has_a_version(tmp_path: Path) ->
     assert "give it a version" in run("").stderr
     done = run("version = '1'")
     assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
+
+
+LOCKED = """
+import threading
+import study
+from ray import tune
+
+LOCK = threading.Lock()
+
+class Locked(study.Training):
+    metrics = (study.lower("loss"),)
+    class Config(study.Config):
+        lr: float = 0.1
+    def __init__(self, config, data, seed, device):
+        self.steps = 1
+    def step(self, t):
+        with LOCK:
+            return {"loss": 1.0}
+
+STUDY = study.Study(title="Locked", training=Locked, scientific={"lr": tune.grid_search([0.1, 0.2])})
+"""
+
+
+def test_a_training_that_can_t_be_pickled_is_said_before_anything_is_written(study: Command) -> None:
+    (study.folder / "locked.py").write_text(LOCKED)
+    refused = study("tune", "locked.py", "--seeds", "1")
+    assert refused.returncode == 2, refused.stderr
+    assert "Locked can't be sent to Ray's workers: TypeError: cannot pickle '_thread.lock'" in refused.stderr
+    assert "--in-process" in refused.stderr
+    assert not list(study.folder.glob("results/studies/*"))
+    assert study("tune", "locked.py", "--seeds", "1", "--in-process").returncode == 0

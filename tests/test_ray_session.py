@@ -2,7 +2,8 @@
 
 import psutil
 import pytest
-from ray._private import ray_constants
+import ray
+from ray._private import ray_constants, worker
 
 from study import StudyError
 from study.running.ray_session import ray_session
@@ -22,3 +23,17 @@ def test_a_ray_that_can_t_be_kept_to_this_machine_is_not_started(monkeypatch: py
     monkeypatch.delattr(ray_constants, "ENABLE_RAY_CLUSTER")
     with pytest.raises(StudyError, match="loopback"), workspace() as folder, ray_session(None, folder):
         pass
+
+
+def test_a_ray_that_fails_in_the_middle_of_its_start_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:  # as Tune does where the caller once gave it what can't be pickled
+        raise TypeError("cannot pickle it")
+
+    monkeypatch.setattr(worker, "_post_init_hooks", [fails])
+    with (
+        pytest.raises(StudyError, match="cannot pickle it"),
+        workspace() as folder,
+        ray_session(None, folder),
+    ):
+        pass
+    assert not ray.is_initialized()

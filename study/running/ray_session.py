@@ -99,6 +99,7 @@ def _start(address: str | None, folder: Path) -> None:
                 **more,
             )
     except Exception as error:  # Ray raises a bare one where it can't start
+        ray.shutdown()  # it may run already, where something fails that others asked to be called then
         _name_other_versions(address, str(error))
         failed = f"No Ray cluster answers at {address}" if address else "Ray can't be started here"
         raise StudyError(f"{failed}: {reason(error)}") from None

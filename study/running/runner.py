@@ -135,6 +135,10 @@ def _train(
     from study.running.tune_callback import TuneCallback
 
     node_check.check(store, nodes)
+    own = {
+        "trainings": {name: own_code.by_value(kind) for name, kind in plan.trainings.items()},
+        "code": {name: own_code.by_value(name) for name in plan.own_code() if isinstance(name, str)},
+    }
     shares = _shares(plan, plan.pending, prepared, nodes, options, console)
     if options.address is None:  # another machine may have another processor
         say_what_is_slow(prepared.costs, shares, console)
@@ -145,7 +149,7 @@ def _train(
         callback = TuneCallback(trials, store, progress, options.max_failures, on_finished)
         places, interrupted = list(range(len(trials))), False
         while places and not interrupted:
-            _tuner(trials, places, plan, prepared, shares, store, options, callback, folder).fit()
+            _tuner(trials, places, plan, own, prepared, shares, store, options, callback, folder).fit()
             ended = store.states().finished | callback.stopped | callback.failed.keys()
             places = callback.to_repeat()
             interrupted = not {trial.key for trial in trials} <= ended | {trials[i].key for i in places}
@@ -167,6 +171,7 @@ def _tuner(
     trials: list[Trial],
     places: list[int],
     plan: Plan,
+    own: dict[str, dict[str, Any]],
     prepared: Prepared,
     shares: dict[str, resources.Resources],
     store: TrialStore,
@@ -174,7 +179,10 @@ def _tuner(
     callback: Any,
     folder: Path,
 ) -> Any:
-    """The tune.Tuner of the trials at these places, in this order. Its files are never the truth."""
+    """The tune.Tuner of the trials at these places, in this order, with `own`, the code to train.
+
+    Its files are never the truth.
+    """
     from ray import tune
 
     from study.running.trainable import TrialTrainable
@@ -182,8 +190,7 @@ def _tuner(
     trainable = tune.with_parameters(
         TrialTrainable,
         trials=[trial.travelling() for trial in trials],
-        trainings={name: own_code.by_value(kind) for name, kind in plan.trainings.items()},
-        code={name: own_code.by_value(name) for name in plan.own_code() if isinstance(name, str)},
+        **own,
         data=prepared.data,
         storage=str(store.root),
         folder=str(Path.cwd()),
