@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import HANG, Study
+from conftest import HANG, Study, wait_until
 
 from study.running import limits
 
@@ -125,3 +125,59 @@ def test_ray_gets_the_memory_of_a_real_group() -> None:
     finally:
         remove()
     assert int(done.stdout) in range(1400, 1450), done.stderr
+
+
+HUNGRY = '''"""Which appetite is too large?"""
+import time
+from ray import tune
+import study
+
+@study.function(study.lower("eaten"))
+def hungry(report, megabytes: int = 1):
+    eaten = []
+    for _ in range(10):
+        eaten.append(b"x" * (megabytes * 2**20 // 10))
+        time.sleep(0.1)
+    return {"eaten": len(eaten)}
+
+STUDY = study.Study(title="Hungry", training=hungry, scientific={"megabytes": tune.grid_search([10, 4000])})
+'''
+
+
+def test_a_trial_that_exceeds_the_memory_of_a_real_group_says_so_and_the_others_go_on(study: Study) -> None:
+    (study.folder / "hungry.py").write_text(HUNGRY)
+    group, remove = made_group("memory", f"study-test-{os.getpid()}", limit_in_bytes=str(2048 * MiB))
+    words = "-m study tune hungry.py --seeds 1 --max-failures 0"
+    try:
+        inside = f"echo $$ > {group}/cgroup.procs && exec {sys.executable} {words}"
+        done = subprocess.run(
+            ["sh", "-c", inside],
+            cwd=study.folder,
+            env=study.environment,
+            capture_output=True,
+            text=True,
+            timeout=HANG,
+        )
+    finally:
+        wait_until(lambda: not (group / "cgroup.procs").read_text(), "the end of the group's processes")
+        remove()
+    assert done.returncode == 1, done.stderr
+    assert "hungry 10 seed 0: eaten 10" in done.stderr
+    assert (
+        "hungry 4000 seed 0: failed: its process was lost, and the kernel ended one for want of memory"
+        in done.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("memory.events", "low 0\noom 4\noom_kill 3\noom_group_kill 0\n"),
+        ("memory.oom_control", "under_oom 0\noom_kill 3\n"),
+    ],
+)
+def test_processes_ended_for_want_of_memory_are_counted(tmp_path: Path, name: str, text: str) -> None:
+    proc = system(
+        tmp_path, "0::/a\n", V2.format(root="/"), **{f"all/a/{name}": text, f"all/{name}": "oom_kill 9\n"}
+    )
+    assert (limits.memory_kills(proc), limits.memory_kills(tmp_path / "none")) == (3, 0)

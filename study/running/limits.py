@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -33,6 +34,15 @@ def memory_bytes(proc: Path = PROC) -> int | None:
     found = [int(text) for file in files if (text := _read(file).strip()).isdigit()]
     # Version 1 says the largest number of pages where there is none.
     return min((limit for limit in found if limit < 2**60), default=None)
+
+
+def memory_kills(proc: Path = PROC) -> int:
+    """How many processes of our group the kernel has ended for want of memory; 0 where it does not count them."""
+    for folder in _groups("memory", proc):
+        said = _read(folder / "memory.events") + _read(folder / "memory.oom_control")
+        if counted := re.search(r"^oom_kill (\d+)$", said, re.MULTILINE):
+            return int(counted[1])
+    return 0
 
 
 def _groups(controller: str, proc: Path) -> Iterator[Path]:

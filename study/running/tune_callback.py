@@ -10,6 +10,7 @@ from typing import Any
 from ray import tune
 
 from study.plan import Trial
+from study.running import limits
 from study.running.progress import Progress
 from study.running.stop_signals import check_stop
 from study.store.files import StorageError
@@ -34,6 +35,7 @@ class TuneCallback(tune.Callback):  # type: ignore[misc]
         self._progress = progress
         self._max_failures = max_failures
         self._losses: Counter[str] = Counter()
+        self._memory_kills = limits.memory_kills()
         self._to_repeat: list[int] = []
         self._on_finished = on_finished
         self.failed: dict[str, tuple[Trial, str, str]] = {}
@@ -85,9 +87,10 @@ class TuneCallback(tune.Callback):  # type: ignore[misc]
             self._to_repeat.append(index)
             self._lost(ours)
             return
-        whole = str(trial.get_error() or "its process was lost")
+        lost = self._what_was_lost()
+        whole = str(trial.get_error() or lost)
         errors = re.findall(r"^[\w.]+(?:Error|Exception): .*", whole, re.MULTILINE)
-        last = errors[-1] if errors else "its process was lost"
+        last = errors[-1] if errors else lost
         reason = f"{last} (tried {self._max_failures + 1} times)"
         self.failed[ours.key] = (ours, reason, self._store.save_error(ours.key, whole))
         self._progress.failed(ours, reason)
@@ -99,4 +102,10 @@ class TuneCallback(tune.Callback):  # type: ignore[misc]
 
     def _lost(self, trial: Trial) -> None:
         self._losses[trial.key] += 1
-        self._progress.note(trial, "its process was lost; it is started again")
+        self._progress.note(trial, f"{self._what_was_lost()}; it is started again")
+
+    def _what_was_lost(self) -> str:
+        """With the reason where this machine knows it; on another node of a cluster nobody asks."""
+        before, self._memory_kills = self._memory_kills, limits.memory_kills()
+        more = ", and the kernel ended one for want of memory" if self._memory_kills > before else ""
+        return f"its process was lost{more}"
