@@ -79,6 +79,30 @@ def test_a_run_in_this_process_leaves_threads_flags_generators_and_environment(t
         cudnn.benchmark, cudnn.deterministic = before[1:]
 
 
+def test_what_the_caller_set_for_its_own_tensors_changes_no_bit_of_a_run_in_its_process(
+    tmp_path: Path,
+) -> None:
+    one = Study(title="One", arms={"a": {}}, fixed=FIXED)
+
+    def weights(storage: str) -> str:
+        frame = study.run(one, seeds=1, storage=tmp_path / storage, progress=False, in_process=True)
+        return str(frame.weights_sha256[0])
+
+    usual, precision = weights("usual"), torch.get_float32_matmul_precision()
+    try:
+        torch.set_default_dtype(torch.float64)
+        torch.set_float32_matmul_precision("medium")
+        torch.set_default_device("meta")
+        with torch.no_grad():
+            assert weights("changed") == usual
+        assert (torch.get_default_dtype(), torch.get_default_device().type) == (torch.float64, "meta")
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_float32_matmul_precision(precision)
+        torch.set_default_device(None)
+
+
 def test_a_logger_gets_its_level_and_handlers_back() -> None:
     given, handler = logging.getLogger("study.test.as_before"), logging.NullHandler()
     with as_before.logger(given.name) as same:

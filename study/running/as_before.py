@@ -61,7 +61,7 @@ def generators() -> Iterator[None]:
 def training_settings() -> Iterator[None]:
     """What a trial sets in its process: the environment, thread pools, cuDNN's flags, its part of a GPU.
 
-    Of torch only where it is imported already.
+    Of torch only where it is imported already; its defaults are meanwhile those of a new process.
     """
     with environment():
         from threadpoolctl import threadpool_limits  # sets a variable as it is imported
@@ -77,9 +77,20 @@ def _torch_settings(torch: Any) -> Iterator[None]:
         return
     cudnn, threads = torch.backends.cudnn, torch.get_num_threads()
     flags = cudnn.benchmark, cudnn.deterministic
+    dtype, precision = torch.get_default_dtype(), torch.get_float32_matmul_precision()
+    device = torch.get_default_device()
+    torch.set_default_dtype(torch.float32)
+    torch.set_float32_matmul_precision("highest")
+    if device.type != "cpu":
+        torch.set_default_device(None)
     try:
-        yield
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
     finally:
+        torch.set_default_dtype(dtype)
+        torch.set_float32_matmul_precision(precision)
+        if device.type != "cpu":
+            torch.set_default_device(device)
         torch.set_num_threads(threads)
         cudnn.benchmark, cudnn.deterministic = flags
         if _uses_gpu(torch):
