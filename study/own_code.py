@@ -212,7 +212,8 @@ def _modules_of(own: str | Own) -> list[ModuleType]:
         if not _has_file(own):
             raise StudyError(
                 f"{own.__qualname__} has no source file (it is of a notebook, perhaps).",
-                "Write it into a file, or give it a version, to be raised by hand: version = '1' in the class.",
+                "Write it into a file, or give it a version, to be raised by hand: version = '1' in the class, "
+                "or study.function(..., version='1').",
             )
         first = sys.modules[own.__module__]
     # A package's modules may lie in the folders of its sub-packages.

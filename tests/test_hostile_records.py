@@ -175,3 +175,12 @@ def test_a_record_with_a_right_checksum_and_any_wrong_value_is_read_or_left_out(
             arm_table(results, name)
             from_reference(results, name)
         path.write_bytes(whole)
+
+
+def test_a_record_without_a_checksum_is_said_to_have_none(study: Study) -> None:
+    made_storage(study.folder / "results", {"a": [0.9, 0.91], "b": [0.8, 0.81]}, name="old")
+    path = study.folder / "results/studies/old.json"
+    path.write_text(
+        json.dumps({name: value for name, value in json.loads(path.read_text()).items() if name != "sha256"})
+    )
+    assert "studies/old.json: has no checksum" in study("status").stderr

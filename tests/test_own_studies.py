@@ -216,7 +216,9 @@ def test_a_class_of_a_notebook_is_trained_if_it_has_a_version(tmp_path: Path) ->
         code = f"exec(compile({NOTEBOOK.format(version=version)!r}, '<cell>', 'exec'))"
         return subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
 
-    assert "give it a version" in run("").stderr
+    refused = run("").stderr
+    assert "give it a version" in refused
+    assert "study.function(..., version='1')" in refused
     done = run("version = '1'")
     assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
 

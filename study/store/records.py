@@ -224,6 +224,8 @@ def decoded(content: bytes | None, kind: TypeAdapter[Any], where: object) -> dic
         said, is_so = value.pop("sha256", None), _sha256(value)
     except (ValueError, RecursionError) as error:
         raise Damaged(f"{where}: not JSON: {error}") from None
+    if said is None:
+        raise Damaged(f"{where}: has no checksum, which study writes since before version 0.1")
     if said != is_so:
         raise Damaged(f"{where}: the checksum does not match")
     written = value.get("format")
