@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from study.errors import StudyError, did_you_mean
 from study.metric import Metric
@@ -33,8 +33,11 @@ class Config(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _numbers_are_pythons(cls, value: Any) -> Any:
-        return plain(value)
+    def _numbers_are_pythons(cls, value: Any, info: ValidationInfo) -> Any:
+        value = plain(value)
+        kind = cls.model_fields[info.field_name or ""].annotation
+        # A list is how a tuple is written in JSON, and so by --set.
+        return tuple(value) if type(value) is list and (get_origin(kind) or kind) is tuple else value
 
     @field_validator("*", mode="after")
     @classmethod

@@ -158,6 +158,20 @@ def test_a_trial_that_raises_or_diverges_is_alone_affected(study: Study) -> None
     }
 
 
+def test_a_tuple_is_set_by_the_list_that_json_makes_of_it(study: Study) -> None:
+    (study.folder / "sums.py").write_text(
+        "import study\nfrom ray import tune\n"
+        "@study.function(study.lower('total'))\n"
+        "def total(kernels: tuple[int, ...] = (3,), k: float = 1.0):\n"
+        "    return {'total': k * sum(kernels)} if type(kernels) is tuple else {}\n"
+        "STUDY = study.Study(title='Sums', training=total, scientific={'k': tune.grid_search([1.0])})\n"
+    )
+    done = study("tune", "sums.py", "--seeds", "1", "--set", "kernels=[3, 5]", "--in-process", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["arms"][0]["total"] == 8.0
+    assert "should be a valid tuple" in study("plan", "sums.py", "--set", "kernels=3").stderr
+
+
 def test_tuned_arms_report_the_test_accuracy_of_what_validation_selected(study: Study) -> None:
     (study.folder / "tuned.py").write_text(
         "from ray import tune\nfrom study import Study\n"
