@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 from pathlib import Path
 
 _found = importlib.util.find_spec("matplotlib")
 assert _found is not None, "matplotlib is not installed"
 assert _found.origin is not None
+
+
+def _is_missing(backend: str) -> bool:
+    package = backend.removeprefix("module://").partition(".")[0]
+    return backend.startswith("module://") and importlib.util.find_spec(package) is None
+
+
+# A notebook tells all that it starts of its backend, which another environment need not have; we need none.
+_backend = os.environ.get("MPLBACKEND", "")
+if _is_missing(_backend):
+    del os.environ["MPLBACKEND"]
 
 # When it is first imported, matplotlib reads ./matplotlibrc before any other settings. In a folder that
 # somebody handed over, that may be a pipe, without end, or full of what a terminal obeys. So its own defaults
@@ -16,6 +28,8 @@ assert _found.origin is not None
 # have to find a relative MPLCONFIGDIR.
 with contextlib.chdir(Path(_found.origin).with_name("mpl-data")):
     import matplotlib  # noqa: F401
+if _is_missing(_backend):
+    os.environ["MPLBACKEND"] = _backend
 
 from matplotlib import colormaps, style  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402

@@ -172,6 +172,15 @@ def test_a_tuple_is_set_by_the_list_that_json_makes_of_it(study: Study) -> None:
     assert "should be a valid tuple" in study("plan", "sums.py", "--set", "kernels=3").stderr
 
 
+def test_a_notebooks_backend_that_is_missing_here_does_not_stop_the_figures(
+    study: Study, tiny_study: Path
+) -> None:
+    words = ("tune", "tiny_width.py", "--seeds", "1", "--set", "epochs=1", "--in-process")
+    done = study(*words, MPLBACKEND="module://no_such_package.backend_inline")
+    assert done.returncode == 0, done.stderr
+    assert (study.folder / "results/figures/tiny_width.png").exists()
+
+
 def test_tuned_arms_report_the_test_accuracy_of_what_validation_selected(study: Study) -> None:
     (study.folder / "tuned.py").write_text(
         "from ray import tune\nfrom study import Study\n"
