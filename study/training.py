@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar, get_origin
 
@@ -36,6 +37,8 @@ class Config(BaseModel):
     def _numbers_are_pythons(cls, value: Any, info: ValidationInfo) -> Any:
         value = plain(value)
         kind = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(kind, type) and issubclass(kind, Enum) and value in [one.value for one in kind]:
+            return kind(value)  # as JSON has it, and so a grid of texts
         # A list is how a tuple is written in JSON, and so by --set.
         return tuple(value) if type(value) is list and (get_origin(kind) or kind) is tuple else value
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 import pytest
 from ray import tune
 
-from study import Study, StudyError, about_published, increasing
+from study import Config, Study, StudyError, Training, about_published, increasing, lower
 
 
 def mistakes(**fields: Any) -> str:
@@ -93,3 +94,50 @@ def test_data_that_only_some_arms_choose_are_known_of_the_others() -> None:
     one = Study(title="T", arms=arms, fixed={"dataset": "mnist"})
     assert one.data_settings({"dataset": "qmnist"}) == {"dataset": "qmnist"}
     assert one.data_settings({}) == {"dataset": "mnist"}
+
+
+class Color(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Named(Training):
+    """Has hyperparameters that are a text and an enum."""
+
+    metrics = (lower("loss"),)
+    version = "1"
+
+    class Config(Config):
+        word: str = ""
+        color: Color = Color.RED
+
+    def __init__(self, config: Any, data: Any, seed: int, device: str) -> None:
+        self.steps = 1
+
+    def step(self, t: int) -> dict[str, float]:
+        return {"loss": 1.0}
+
+
+def test_a_label_that_no_table_has_room_for_names_its_arm() -> None:
+    with pytest.raises(StudyError, match=r"arm 'xxxxx.*'\.\.\.: a label of 5,000 characters; at most 1,000"):
+        Study(title="T", training=Named, scientific={"word": tune.grid_search(["x" * 5000, "y"])})
+
+
+def test_a_value_that_json_can_t_have_names_its_arm() -> None:
+    with pytest.raises(StudyError, match=r"arm '.udc80': has a value that can't be stored"):
+        Study(title="T", training=Named, scientific={"word": tune.grid_search(["\udc80", "y"])})
+
+
+def test_an_enum_is_given_by_its_value_or_as_itself() -> None:
+    for grid in (["red", "blue"], [Color.RED, Color.BLUE]):
+        study = Study(title="T", training=Named, scientific={"color": tune.grid_search(grid)})
+        configs = [study.config(arm, {}, {}) for arm in study.expand()]
+        assert [config.color for config in configs] == [Color.RED, Color.BLUE]
+    with pytest.raises(StudyError, match="color = 'green'"):
+        Study(title="T", training=Named, scientific={"color": tune.grid_search(["green"])})
+
+
+@pytest.mark.parametrize("version", ["", " ", 1])
+def test_a_version_that_says_nothing_is_none(version: object) -> None:
+    with pytest.raises(StudyError, match=r"version = .*: give text"):
+        Study(title="T", training=type("Of", (Named,), {"version": version}), arms={"a": {}})

@@ -6,9 +6,11 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import PydanticSerializationError
+
 from study.declare.claims import OF_SEVERAL_ARMS, WITHIN_A_MARGIN, Claim
 from study.declare.domains import is_domain, is_user_function
-from study.errors import StudyError, did_you_mean, validated
+from study.errors import StudyError, did_you_mean, last_line, validated
 from study.metric import Metric
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from study.training import Config
 
 MAX_ARMS = 1_000_000
+# As records and tables have them.
+MOST_IN_LABEL = 1000
 
 
 def mistakes_of_study(study: Study) -> list[str]:
@@ -96,12 +100,19 @@ def _arm_mistakes(study: Study) -> Iterator[str]:
         if arm.label in seen:
             yield f"arm {arm.label!r} occurs twice"
         seen.add(arm.label)
+        if len(arm.label) > MOST_IN_LABEL:
+            yield (
+                f"arm {arm.label[:20]!r}...: a label of {len(arm.label):,} characters; at most {MOST_IN_LABEL:,} are "
+                'allowed, so give the arms shorter ones: arms={"short": {...}}'
+            )
         for candidate in arm.candidates:
             try:
                 config = validated(study.kind.Config, {**study.fixed, **arm.overrides, **candidate})
                 same = config.model_dump_json()
                 if configs.setdefault(same, arm.label) != arm.label:
                     yield f"arm {arm.label!r} trains the same as arm {configs[same]!r}"
+            except PydanticSerializationError as error:
+                yield f"arm {arm.label!r}: has a value that can't be stored: {last_line(error)}"
             except StudyError as error:
                 for mistake in error.mistakes:
                     said[f"fixed: {mistake}" if mistake in alone else f"arm {arm.label!r}: {mistake}"] = None

@@ -86,7 +86,7 @@ def _mistakes_in(kind: type[Training]) -> Iterator[str]:
         yield f"selected_by = {names[0]!r} is the reported metric, on which nothing may be selected"
     if isinstance(kind.state, str):
         yield f"state = {kind.state!r}: give a list of names"
-    if kind.version is not None and not isinstance(kind.version, str):
+    if kind.version is not None and (not isinstance(kind.version, str) or not kind.version.strip()):
         yield f"version = {kind.version!r}: give text, such as '1'"
     if all(getattr_static(kind, name) is getattr_static(Training, name) for name in STEPPING):
         yield "has no step(self, t)"
