@@ -81,7 +81,7 @@ def test_the_cases_of_each_trial_are_kept_and_read_back(tmp_path: Path) -> None:
     assert not results.problems
     (tmp_path / "trials" / key / "result.json").write_bytes(b"{}")
     assert results.correct(key, "hit_rate") is None
-    assert "the checksum does not match" in results.problems[0]
+    assert "has no checksum" in results.problems[0]
 
 
 @pytest.mark.parametrize("at", [10, 12], ids=["in a step", "while it is asked"])

@@ -82,9 +82,11 @@ def test_plan_and_status_count_trials(finished: Study) -> None:
             "trials": 4,
             "finished": 4,
             "stopped": 0,
+            "running": 0,
             "begun": 0,
             "failed": 0,
             "missing": 0,
+            "now": [],
         }
     ]
 
