@@ -22,7 +22,7 @@ from study.paths import expanded
 from study.store.files import Files
 
 from . import claims, comparison, tables
-from .results import Results
+from .results import ENDED, Results
 
 Kind = Literal["csv", "parquet"]
 # Those that are a comparison's own are called as in `judging.Comparison`. Those of which `counts` is false are shown
@@ -46,7 +46,7 @@ def write(results: Results, out: Path, kind: Kind) -> list[Path]:
 def _tables(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
     trials = {study: results.candidates(study) for study in results.studies}
     yield "trials", _of_all(trials)
-    keys = pd.concat([table.key[table.status.isin(("finished", "diverged"))] for table in trials.values()])
+    keys = pd.concat([table.key[table.status.isin(ENDED)] for table in trials.values()])
     yield "curves", results.curves(keys)
     yield (
         "arms",

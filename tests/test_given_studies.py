@@ -87,6 +87,13 @@ def test_what_is_a_folder_and_a_study_is_taken_as_it_is_said(study: Study) -> No
     assert difference("left", "right") == ("", 0.0)
 
 
+def test_two_storages_are_compared_whatever_the_usual_one_is(study: Study) -> None:
+    for name in ("a/left", "a/right"):
+        made_storage(study.folder / name, {"12": (0.5, 0.51, 0.52)}, name="one")
+    (study.folder / "taken").write_text("")
+    assert study("compare", "a/left", "a/right", STUDY_STORAGE="taken").returncode == 0
+
+
 def test_a_study_file_among_modules_still_says_what_is_wrong_with_it(study: Study) -> None:
     (study.folder / "one.py").write_text(STUDY_FILE)
     (study.folder / "two.py").write_text(STUDY_FILE.replace("digits", "no-such-set"))

@@ -95,21 +95,26 @@ def made_group(controller: str, name: str, **values: str) -> tuple[Path, Callabl
     return folder, folder.rmdir
 
 
+def inside(group: Path, study: Study, words: str) -> subprocess.CompletedProcess[str]:
+    """`study` with these words, as a process of the group."""
+    command = f"echo $$ > {group}/cgroup.procs && exec {sys.executable} -m study {words}"
+    return subprocess.run(
+        ["sh", "-c", command],
+        cwd=study.folder,
+        env=study.environment,
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+    )
+
+
 @pytest.mark.skipif(CORES < 2, reason="needs two cores")
 def test_a_plan_in_a_real_group_with_a_quota_of_one_core_says_one_at_once(
     study: Study, tiny_study: Path
 ) -> None:
     group, remove = made_group("cpu", f"study-test-{os.getpid()}", cfs_quota_us="100000")
     try:
-        inside = f"echo $$ > {group}/cgroup.procs && exec {sys.executable} -m study plan tiny_width.py --json"
-        done = subprocess.run(
-            ["sh", "-c", inside],
-            cwd=study.folder,
-            env=study.environment,
-            capture_output=True,
-            text=True,
-            timeout=HANG,
-        )
+        done = inside(group, study, "plan tiny_width.py --json")
     finally:
         remove()
     assert done.returncode == 0, done.stderr
@@ -147,17 +152,8 @@ STUDY = study.Study(title="Hungry", training=hungry, scientific={"megabytes": tu
 def test_a_trial_that_exceeds_the_memory_of_a_real_group_says_so_and_the_others_go_on(study: Study) -> None:
     (study.folder / "hungry.py").write_text(HUNGRY)
     group, remove = made_group("memory", f"study-test-{os.getpid()}", limit_in_bytes=str(2048 * MiB))
-    words = "-m study tune hungry.py --seeds 1 --max-failures 0"
     try:
-        inside = f"echo $$ > {group}/cgroup.procs && exec {sys.executable} {words}"
-        done = subprocess.run(
-            ["sh", "-c", inside],
-            cwd=study.folder,
-            env=study.environment,
-            capture_output=True,
-            text=True,
-            timeout=HANG,
-        )
+        done = inside(group, study, "tune hungry.py --seeds 1 --max-failures 0")
     finally:
         wait_until(lambda: not (group / "cgroup.procs").read_text(), "the end of the group's processes")
         remove()

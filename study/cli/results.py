@@ -116,7 +116,8 @@ def compare(
     from study.cli import printing_results
     from study.errors import StudyError
 
-    folders, named = [_is_storage(a), _is_storage(b)], _are_studies(storage, a, b)
+    folders = [_is_storage(a), _is_storage(b)]
+    named = any(folders) and _are_studies(storage, a, b)
     if all(folders):
         if named:
             say(f"Compared are the folders {a} and {b}; the studies of these names: {a}.py {b}.py", err=True)
@@ -146,4 +147,6 @@ def _are_studies(storage: str | None, *given: str) -> bool:
     """Whether studies with exactly these names were run."""
     from study.store.trial_store import open_store
 
+    if any("/" in name for name in given):
+        return False  # no study is called so: the storage, which may not even be there, is not asked
     return set(given) <= set(open_store(storage).studies())
