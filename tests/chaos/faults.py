@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import random
 import signal
 import time
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
-from scene import Run, Scene, require, wait_until
+from scene import Run, Scene, crowded, require, wait_until
 
 KILLED = -signal.SIGKILL
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -108,8 +107,7 @@ class Signal(Fault):
             return 0, ""  # ended while Python still imported: nothing had begun
         if code != 0:
             require("To continue: study tune chaos.py" in err, f"no word on how to go on:\n{err}")
-            crowded = max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
-            require(seconds <= CLEAN_STOP_SECONDS * crowded, f"took {seconds:.1f} s to stop")
+            require(seconds <= CLEAN_STOP_SECONDS * crowded(), f"took {seconds:.1f} s to stop")
         if code == 130 and self.sent == 1:
             unsaved = scene.unsaved(run)
             # Both are the same float, but for the digits of the note.

@@ -37,6 +37,11 @@ def require(true: bool, said: str) -> None:
         raise Violation(said)
 
 
+def crowded() -> float:
+    """How many processes want each core, at least 1: what takes a second alone takes so many then."""
+    return max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
+
+
 @dataclass
 class Run:
     """One `study tune` that was begun."""

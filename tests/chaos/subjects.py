@@ -10,7 +10,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 # What trials may do at their 200th step, besides training, and what is then said of them.
 MISBEHAVIOURS = {
-    "sleep": "took longer than --trial-timeout 20 (seconds)",
+    "sleep": "took longer than --trial-timeout",
     "hang": "(tried 2 times)",
     "leak": "(tried 2 times)",
     "fail": "ArithmeticError: as it is meant to",

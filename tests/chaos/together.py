@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 import time
 import uuid
 from collections.abc import Iterator
@@ -94,6 +95,7 @@ def misbehaving_trials(stage: Scene, reference: dict[str, Any], kinds: list[str]
     """Each of these trials is affected alone: the others end with their bits, and every failure is told."""
     stage.subject.write_mixed(stage.folder, kinds)
     for seconds in (20, 80, 320):
+        shutil.rmtree(stage.storage, ignore_errors=True)
         words = ("tune", "mixed.py", "--seeds", "1", "--trial-timeout", str(seconds), "--max-failures", "1")
         with little_memory() as group:
             code, err = stage.begin(None, *words, CHAOS_CGROUP=group or "").end()
