@@ -20,12 +20,12 @@ from study.metric import Metric
 from study.store.cases import Answers, decoded_cases
 from study.store.files import StorageError
 from study.store.records import Damaged, allowed_names
-from study.store.trial_store import TrialStore, keys_of
+from study.store.trial_store import States, TrialStore, keys_of
 
 from . import tuning
 from .looks import Looks
 from .series import by_trial
-from .trial_table import FIXED, MOST_METRICS, row_of, table_of
+from .trial_table import FIXED, MOST_METRICS, Result, row_of, table_of
 
 # Trials that ended by themselves, as opposed to those that a scheduler stopped.
 ENDED = ("finished", "diverged")
@@ -235,17 +235,36 @@ def load(storage: str | Path | TrialStore, studies: Iterable[str] | None = None)
         except (Damaged, StorageError) as problem:
             problems.append(str(problem))
     states = store.states()
-    finished, stopped = states.finished, states.stopped
+    ended = states.finished | states.stopped
+    if studies is not None:
+        ended &= {key for record in records.values() for key in keys_of(record)}
+    found = gathered(store, records, states, ended, {})
+    found.problems[:0] = problems
+    return found
+
+
+def gathered(
+    store: TrialStore,
+    records: dict[str, dict[str, Any]],
+    states: States,
+    keys: Iterable[str],
+    known: dict[str, Result],
+) -> Results:
+    """The results of these studies and of those of the trials `keys` that ended, as far as they can be read.
+
+    `known` are rows of trials that were read before, by key; those that are read now are added to it.
+    """
+    problems, rows = [], []
+    wanted = set(keys)
+    stopped = wanted & states.stopped
     if nameless := {key for key in stopped if not key.isprintable()}:
         problems += [f"{store.root}/trials/{key}: is no name of a trial" for key in sorted(nameless)]
         stopped -= nameless
-    if studies is not None:
-        theirs = {key for record in records.values() for key in keys_of(record)}
-        finished, stopped = finished & theirs, stopped & theirs
-    rows = []
-    for key in sorted(finished):
+    for key in sorted(wanted & states.finished):
         try:
-            rows.append(row_of(store.result(key)))
+            if key not in known:
+                known[key] = row_of(store.result(key))
+            rows.append(known[key])
         except (Damaged, StorageError) as problem:
             problems.append(str(problem))
     rows += [{"key": key, "status": "stopped"} for key in sorted(stopped)]

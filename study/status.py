@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from study.metric import Metric
 from study.store import running_file
 from study.store.files import StorageError
 from study.store.records import Damaged
-from study.store.trial_store import TrialStore, keys_of
+from study.store.trial_store import States, TrialStore, keys_of
 
 
 def statuses(store: TrialStore, studies: Iterable[str]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -20,7 +20,7 @@ def statuses(store: TrialStore, studies: Iterable[str]) -> tuple[list[dict[str, 
     for each that is running, as `_now` gives it.
     """
     states = store.states()
-    rows, problems, records = [], [], {}
+    problems, records = [], {}
     for name in studies:
         try:
             records[name] = store.study(name)
@@ -28,6 +28,14 @@ def statuses(store: TrialStore, studies: Iterable[str]) -> tuple[list[dict[str, 
             problems.append(str(problem))
     asked = states.running & {key for record in records.values() for key in keys_of(record)}
     running, unread = running_file.running(store, sorted(asked))
+    return rows_of(records, states, running), [*problems, *unread]
+
+
+def rows_of(
+    records: Mapping[str, dict[str, Any]], states: States, running: dict[str, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The rows of `statuses`, of studies' records by name and what the running trials say by key."""
+    rows = []
     for name, record in records.items():
         keys = set(keys_of(record))
         counts = {
@@ -47,7 +55,7 @@ def statuses(store: TrialStore, studies: Iterable[str]) -> tuple[list[dict[str, 
                 "now": now,
             }
         )
-    return rows, [*problems, *unread]
+    return rows
 
 
 def _now(record: dict[str, Any], running: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:

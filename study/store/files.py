@@ -19,7 +19,7 @@ from tenacity import (
 from upath import UPath
 
 from study.errors import StudyError
-from study.store.local_files import TEMPORARY, LocalFiles, NotPlain
+from study.store.local_files import TEMPORARY, Listed, LocalFiles, NotPlain
 
 Result = TypeVar("Result")
 
@@ -104,10 +104,13 @@ class Files:
             return self._tried("read", folder, self._at.names)
         return []
 
-    def names_by_folder(self, folder: str) -> dict[str, set[str]]:
-        """The names in each folder of a folder, in one listing."""
+    def names_by_folder(self, folder: str, known: Listed | None = None) -> dict[str, set[str]]:
+        """The names in each folder of a folder, in one listing.
+
+        Whoever lists it again and again gives a dict `known`, in which it is kept what need not be listed anew.
+        """
         with contextlib.suppress(*ABSENT):
-            return self._tried("read", folder, self._at.names_by_folder)
+            return self._tried("read", folder, self._at.names_by_folder, known)
         return {}
 
     def make_folder(self, folder: str) -> Path | None:
@@ -163,7 +166,7 @@ class _ObjectFiles:
     def names(self, folder: str) -> list[str]:
         return [path.name for path in (self._root / folder).iterdir()]
 
-    def names_by_folder(self, folder: str) -> dict[str, set[str]]:
+    def names_by_folder(self, folder: str, known: Listed | None) -> dict[str, set[str]]:
         found: dict[str, set[str]] = defaultdict(set)
         for file in self._root.fs.find((self._root / folder).path):
             inner, name = file.rsplit("/", 2)[-2:]

@@ -9,12 +9,17 @@ import contextlib
 import errno
 import os
 import stat
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 # The end of a name under which a file is written, before it takes its own.
 TEMPORARY = ".tmp"
+# Of each folder in a folder when it was changed (ns since 1970), and the names in it.
+Listed = dict[str, tuple[int, set[str]]]
+# Times of change are as coarse as the filesystem has them: of two changes within this time one may not be seen.
+SETTLED_NS = 3_000_000_000
 
 
 class NotPlain(OSError):
@@ -84,17 +89,24 @@ class LocalFiles:
         with self._opened(folder) as opened:
             return _names(opened)
 
-    def names_by_folder(self, folder: str) -> dict[str, set[str]]:
-        """What lies in each folder of a folder."""
+    def names_by_folder(self, folder: str, known: Listed | None = None) -> dict[str, set[str]]:
+        """What lies in each folder of a folder. Of `known` ones that did not change since it is taken from there."""
         found = {}
         with self._opened(folder) as opened, os.scandir(opened) as entries:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError, NotPlain):
+                    changed = entry.stat(follow_symlinks=False).st_mtime_ns if known is not None else 0
+                    if known and entry.name in known and known[entry.name][0] == changed:
+                        found[entry.name] = known[entry.name][1]
+                        continue
+                    listed_at = time.time_ns()
                     inner = _open(entry.name, opened, os.O_RDONLY | os.O_DIRECTORY)
                     try:
                         found[entry.name] = set(_names(inner))
                     finally:
                         os.close(inner)
+                    if known is not None and listed_at - changed > SETTLED_NS:
+                        known[entry.name] = changed, found[entry.name]
         return found
 
     def make_folder(self, folder: str) -> Path:

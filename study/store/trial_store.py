@@ -33,6 +33,7 @@ from study.paths import expanded
 from study.store import format1
 from study.store.curve_file import decoded_curve, encoded_curve, with_steps
 from study.store.files import Files, RefusedFile, StorageError, is_local, is_temporary, reason
+from study.store.local_files import Listed
 from study.store.records import RESULT, STUDY, Damaged, NewerFormat, decoded, encoded
 
 COMMITTED = {"curve.parquet", "result.json"}
@@ -118,9 +119,9 @@ class TrialStore:
                 "Name another folder or URL with --storage or STUDY_STORAGE.",
             ) from None
 
-    def states(self) -> States:
-        """How far all trials are, in one listing."""
-        found = self.files.names_by_folder("trials")
+    def states(self, known: Listed | None = None) -> States:
+        """How far all trials are, in one listing; `known` as in `Files.names_by_folder`."""
+        found = self.files.names_by_folder("trials", known)
         finished = {key for key, names in found.items() if "result.json" in names}
         stopped = {key for key, names in found.items() if "stopped.json" in names} - finished
         return States(
