@@ -21,18 +21,21 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from ways import ARMS, CORES, HERE, Way, candidates, first_images, images_in
 
 from study.declare.data import default_folder
 from study.images import data
+from study.images.cost import CPU_INFO, has_bfloat16
 
 TUNING_IMAGES = 6_000
 
 
-def limits(folder: Path, seconds: float) -> dict[str, Any]:
-    """The machine's matrix rates now, and the FLOPs of this work."""
+def limits(folder: Path, seconds: float, precisions: list[str]) -> dict[str, Any]:
+    """The machine's matrix rates now in these precisions, and the FLOPs of this work."""
     counts = ["--images", str(images_in(folder)), "--tested", str(images_in(folder, "t10k"))]
     words = [sys.executable, str(HERE / "matmul.py"), "--seconds", str(seconds), *counts]
+    words += ["--precisions", *precisions]
     found: dict[str, Any] = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
     return found
 
@@ -132,7 +135,12 @@ def main() -> None:
         whole = given.data.absolute()
         small = first_images(whole, min(images or TUNING_IMAGES, TUNING_IMAGES), Path(temporary, "small"))
         folder = first_images(whole, images, Path(temporary, "first")) if images else whole
-        limit = limits(small, 1.0)
+        precisions = ["float32"]
+        if not given.float32 and (torch.cuda.is_available() or has_bfloat16(CPU_INFO)):
+            precisions.append("bfloat16")
+        elif not given.float32:
+            say("bfloat16 is left out: this processor has no instructions for it.")
+        limit = limits(small, 1.0, precisions)
         rows: list[dict[str, Any]] = []
         if given.untuned:
             peers = [*{way.tool: way for way in reversed([*candidates(limit["gpus"])])}.values()]
@@ -140,12 +148,13 @@ def main() -> None:
             say("Settings, tried with few images:")
             peers, rows = best_settings(small, limit["gpus"], limit)
         ways = [Way("study"), *peers]
-        if limit["rates"]["bfloat16"]["square"] <= limit["rates"]["float32"]["square"]:
-            say("bfloat16 is left out: this processor multiplies matrices in it no faster than in float32.")
-        elif not given.float32:
+        squares = {precision: rates["square"] for precision, rates in limit["rates"].items()}
+        if squares.get("bfloat16", 0.0) > squares["float32"]:
             ways += [Way("study", "bfloat16"), *(Way(way.tool, "bfloat16", way.settings) for way in peers)]
+        elif "bfloat16" in squares:
+            say("bfloat16 is left out: this processor multiplies matrices in it no faster than in float32.")
         for repetition in range(repetitions):
-            limit = limits(folder, 3.0)
+            limit = limits(folder, 3.0, precisions)
             turn = repetition % len(ways)
             for way in ways[turn:] + ways[:turn]:
                 measured = row(way, folder, given.seeds, limit)

@@ -79,15 +79,16 @@ def main() -> None:
     words.add_argument("--images", type=int, default=60_000)
     words.add_argument("--tested", type=int, default=10_000)
     words.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    words.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"])
     given = words.parse_args()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     step = [size for width in given.widths for size in sizes(width, ImageConfig().batch_size)]
     rates = {
-        str(dtype)[6:]: {
-            "square": rate([(2048, 2048, 2048)], dtype, given.seconds),
-            "as in training": rate(step, dtype, given.seconds),
+        precision: {
+            "square": rate([(2048, 2048, 2048)], getattr(torch, precision), given.seconds),
+            "as in training": rate(step, getattr(torch, precision), given.seconds),
         }
-        for dtype in (torch.float32, torch.bfloat16)
+        for precision in given.precisions
     }
     of = {width: flops(width, given.images, given.tested) for width in given.widths}
     print(json.dumps({"rates": rates, "flops": of, "gpus": torch.cuda.device_count()}))
