@@ -119,7 +119,7 @@ def _section(results: Results, record: dict[str, Any], files: Files) -> Section:
     pending = int(table.pending.sum())
     full = table.merge(differences, on="arm")
     verdicts = claims.verdicts(results, name)
-    command = _again(record)
+    command = again(record)
     if not table.n.any() and not table.diverged.any():
         return Section(record, full, None, [], verdicts, {}, pending, command)
     reported = shown.as_reported(table, differences, record)
@@ -136,7 +136,7 @@ def _section(results: Results, record: dict[str, Any], files: Files) -> Section:
     return Section(record, full, reported, notes, verdicts, inline, pending, command)
 
 
-def _again(record: Mapping[str, Any]) -> str:
+def again(record: Mapping[str, Any]) -> str:
     """What runs a study again: a command; of one that comes from no file, a call."""
     seeds, overrides = record["seeds"], record["overrides"]
     # Seeds that were added where something was undecided differ from arm to arm.

@@ -59,9 +59,9 @@ def rows_of(
 
 
 def _now(record: dict[str, Any], running: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Of each running trial of a study: arm and seed, step, steps, percent, the newest value of the watched metric as a
-    text, rate, what it counts, seconds_left (None where it is not known), node, device, and for how many seconds it
-    has been trained in this attempt (since).
+    """Of each running trial of a study: arm, seed, key, step, steps, percent, the newest value of the watched metric
+    as a text, rate, what it counts, seconds_left (None where it is not known), node, device, and for how many seconds
+    it has been trained in this attempt (since).
     """
     watched = next(
         one for one in map(Metric.model_validate, record["metrics"]) if one.name == record["watched"]
@@ -81,6 +81,7 @@ def _now(record: dict[str, Any], running: dict[str, dict[str, Any]]) -> Iterator
                     "arm": arm["label"],
                     **({"tuned": candidate["overrides"]} if candidate["overrides"] else {}),
                     "seed": seed,
+                    "key": key,
                     "step": said["step"],
                     "steps": said["steps"],
                     "percent": round(said["percent"], 1),

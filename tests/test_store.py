@@ -280,3 +280,17 @@ def test_event_files_of_arms_that_are_gone_go_too_and_an_arm_without_a_name_has_
     assert written(arm("", "a", "b")) >= {"tensorboard/one/arm-00000000/seed-1", "tensorboard/one/mine"}
     # Fewer seeds take nothing away: they are seeds of the same arm.
     assert written(arm("", "a")) >= {"tensorboard/one/arm-00000000/seed-1"}
+
+
+def test_a_listing_that_is_kept_shows_what_has_changed_since(tmp_path: Path) -> None:
+    store, known = TrialStore(tmp_path), {}
+    for key in ("a", "b"):
+        store.files.write(f"trials/{key}/result.json", b"{}")
+        os.utime(tmp_path / "trials" / key, (1, 1))  # as if it were long ago
+    assert store.states(known).finished == {"a", "b"}
+    assert known.keys() == {"a", "b"}
+    store.files.remove("trials/a/result.json")
+    store.files.write("trials/c/result.json", b"{}")
+    assert store.states(known).finished == {"b", "c"}
+    store.files.write("trials/a/result.json", b"{}")
+    assert store.states(known).finished == {"a", "b", "c"}

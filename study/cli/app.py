@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from study.cli import cluster, export, own, results
+from study.cli import cluster, export, own, results, serve
 from study.cli.options import (
     Address,
     AsJson,
@@ -57,6 +57,7 @@ app = typer.Typer(
 )
 app.add_typer(own.commands)
 app.add_typer(results.commands)
+app.add_typer(serve.commands)
 app.add_typer(export.commands, name="export")
 app.add_typer(cluster.commands)
 

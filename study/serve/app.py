@@ -1,0 +1,333 @@
+"""Addresses -> pages, tables, figures and events. No part of an address reaches the file system.
+
+/                                   all studies
+/running                            what runs now
+/compare?a=STUDY&b=STUDY            two side by side
+/study/NAME                         a study
+/study/NAME/table.csv, trials.csv   its tables
+/study/NAME/curves.json, ...        its figures, as plotly.js takes them
+/study/NAME/curves.svg, ...         the same on paper, also .png and .pdf
+/study/NAME/trial/KEY               a trial, and its curves.json
+/events, /events?study=NAME         server-sent events: something of it changed
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib.util
+import json
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+from sse_starlette.sse import EventSourceResponse
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from study.serve import pages
+from study.serve.following import Following
+from study.terminal import rough_duration
+
+HERE = Path(__file__).parent
+# How often it is looked whether there is something to tell.
+EVENT_SECONDS = 0.25
+# Answers that are kept while nothing changes, for those who ask the same.
+MOST_KEPT = 200
+# A query of more characters is none of ours.
+MOST_QUERY = 4000
+
+
+class Answer(NamedTuple):
+    """A made page, table or figure; `made_from` says of which state of things."""
+
+    made_from: object
+    content: bytes
+    media_type: str
+    tag: str
+
+
+class Pages:
+    """The application over a storage that is followed, and others that it is compared with."""
+
+    def __init__(self, followings: Mapping[str, Following]) -> None:
+        self._followings = followings
+        self._main = next(iter(followings.values()))
+        self._kept: OrderedDict[str, Answer] = OrderedDict()
+        self._templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        self._templates.filters |= {"duration": rough_duration, "explained": _explained}
+
+    def app(self) -> Starlette:
+        """All addresses."""
+        of_study = [
+            Route("/", self.study),
+            Route("/table.csv", self.table),
+            Route("/trials.csv", self.trials),
+            Route("/{figure:str}.json", self.figure),
+            Route("/{figure:str}.{kind:str}", self.on_paper),
+            Route("/trial/{key:str}", self.trial),
+            Route("/trial/{key:str}/curves.json", self.trial_curves),
+        ]
+        routes = [
+            Route("/", self.studies),
+            Route("/running", self.running),
+            Route("/compare", self.compare),
+            Route("/events", self.events),
+            Route("/study/{name:str}", self.study),
+            *(Route(f"/study/{{name:str}}{route.path}", route.endpoint) for route in of_study[1:]),
+            Route("/static/plotly.min.js", _plotly),
+            Mount("/static", StaticFiles(directory=HERE / "static")),
+        ]
+        return Starlette(routes=routes, exception_handlers={HTTPException: self._mistake})
+
+    def login(self) -> str:
+        """The page that asks for the token."""
+        return self._templates.get_template("login.html").render(now=None, follows="")
+
+    async def studies(self, request: Request) -> Response:
+        asked = {name: request.query_params.get(name, "") for name in ("q", "state", "sort")}
+
+        def show() -> str:
+            rows = pages.studies(self._main, asked["q"], asked["state"], asked["sort"])
+            count = pages.trial_count(self._main.now)
+            return self._page("studies.html", "*", rows=rows, asked=asked, trials=count)
+
+        return await self._kept_answer(request, "*", show)
+
+    async def study(self, request: Request) -> Response:
+        name = self._name(request)
+        asked = dict(request.query_params)
+
+        def show() -> str:
+            shown = pages.study(self._main, name)
+            results = self._main.results(name)
+            from study.analysis import hyperparameters
+
+            return self._page(
+                "study.html", name, name=name, **shown, asked=asked, query=str(request.query_params),
+                metrics=results.metrics(name), varied=[*hyperparameters.varied(results, name)],
+                arms=[arm["label"] for arm in shown["record"]["arms"]],
+                chosen=request.query_params.getlist("arm"),
+                trials=pages.trials(self._main, name, asked.get("of", ""), asked.get("state", ""),
+                                    _whole(asked.get("page", "1"))),
+            )  # fmt: skip
+
+        return await self._kept_answer(request, name, show)
+
+    async def trial(self, request: Request) -> Response:
+        name, key = self._name(request), request.path_params["key"]
+
+        def show() -> str:
+            try:
+                shown = pages.trial(self._main, name, key)
+            except KeyError:
+                raise HTTPException(404, "The study has no such trial.") from None
+            metrics = self._main.results(name).metrics(name)
+            asked = dict(request.query_params)
+            return self._page("trial.html", name, name=name, **shown, all_metrics=metrics, asked=asked)
+
+        return await self._kept_answer(request, name, show)
+
+    async def running(self, request: Request) -> Response:
+        return await self._kept_answer(
+            request, "*", lambda: self._page("running.html", "*", rows=pages.running(self._main))
+        )
+
+    async def compare(self, request: Request) -> Response:
+        a, b = (request.query_params.get(side, "") for side in ("a", "b"))
+
+        def show() -> str:
+            names = self._names()
+            rows = []
+            if a in names and b in names:
+                rows = pages.compared(*names[a], *names[b])
+            return self._page("compare.html", "*", names=list(names), a=a, b=b, rows=rows)
+
+        return await self._kept_answer(request, "*", show)
+
+    def _names(self) -> dict[str, tuple[Following, str]]:
+        """All studies of all storages: those of the first by name, others with their storage."""
+        return {
+            name if place == 0 else f"{name} in {storage}": (following, name)
+            for place, (storage, following) in enumerate(self._followings.items())
+            for name in following.now.rows
+        }
+
+    async def table(self, request: Request) -> Response:
+        name = self._name(request)
+
+        def make() -> bytes:
+            from study.analysis import comparison, tables
+
+            results = self._main.results(name)
+            table = tables.arm_table(results, name).merge(comparison.from_reference(results, name), on="arm")
+            content: bytes = tables.csv(table)
+            return content
+
+        return await self._kept_answer(request, name, make, "text/csv", f"{name}.csv")
+
+    async def trials(self, request: Request) -> Response:
+        name = self._name(request)
+
+        def make() -> bytes:
+            from study.analysis import tables
+
+            content: bytes = tables.csv(self._main.results(name).candidates(name))
+            return content
+
+        return await self._kept_answer(request, name, make, "text/csv", f"{name}-trials.csv")
+
+    async def figure(self, request: Request) -> Response:
+        name, kind = self._name(request), request.path_params["figure"]
+        asked = request.query_params
+
+        def make() -> str:
+            from study.analysis import hyperparameters, interactive
+
+            results = self._main.results(name)
+            metrics, varied = results.metrics(name), hyperparameters.varied(results, name)
+            metric = asked.get("metric", "")
+            first = next(iter(metrics))
+            if kind == "curves":
+                shown = interactive.Shown(
+                    metric if metric in metrics else "", tuple(asked.getlist("arm")), "seeds" in asked,
+                    asked.get("smooth") != "0", "logx" in asked, "logy" in asked,
+                )  # fmt: skip
+                return json.dumps(interactive.curves(results, name, shown, self._main.now.running))
+            if kind == "effects":
+                return json.dumps(interactive.effects(results, name))
+            by = [one for one in (asked.get("x", ""), asked.get("y", "")) if one in varied]
+            metric = asked.get("by", "") if asked.get("by", "") in metrics else first
+            if kind == "against" and by:
+                return json.dumps(hyperparameters.against(results, name, metric, *dict.fromkeys(by)))
+            if kind == "parallel" and len(varied) > 1:
+                return json.dumps(hyperparameters.parallel(results, name, metric))
+            raise HTTPException(404, "There is no such figure.")
+
+        return await self._kept_answer(request, name, make, "application/json", beats=kind == "curves")
+
+    async def on_paper(self, request: Request) -> Response:
+        name, figure, kind = self._name(request), request.path_params["figure"], request.path_params["kind"]
+        types = {"svg": "image/svg+xml", "png": "image/png", "pdf": "application/pdf"}
+        if figure not in ("curves", "effects") or kind not in types:
+            raise HTTPException(404, "There is no such figure.")
+
+        def make() -> bytes:
+            from study.analysis import figures
+
+            results = self._main.results(name)
+            draw = figures.draw_training_curves if figure == "curves" else figures.draw_effects
+            content: bytes = figures.rendered(draw(results, name), kind)
+            return content
+
+        return await self._kept_answer(request, name, make, types[kind], f"{name}-{figure}.{kind}")
+
+    async def trial_curves(self, request: Request) -> Response:
+        name, key = self._name(request), request.path_params["key"]
+        metric = request.query_params.get("metric", "")
+
+        def make() -> str:
+            from study.analysis import interactive
+
+            results = self._main.results(name)
+            shown = interactive.of_trial(results, name, key, metric, self._main.now.running.get(key))
+            return json.dumps(shown)
+
+        return await self._kept_answer(request, name, make, "application/json", beats=True)
+
+    async def events(self, request: Request) -> Response:
+        study = request.query_params.get("study", "*")
+
+        async def tell() -> AsyncIterator[dict[str, str]]:
+            told: object = None
+            while True:
+                state = self._state(study, beats=True)
+                if state != told:
+                    yield {"data": hashlib.sha256(repr(state).encode()).hexdigest()[:16]}
+                    told = state
+                await asyncio.sleep(EVENT_SECONDS)
+
+        return EventSourceResponse(tell(), ping=15)
+
+    def _state(self, study: str, beats: bool) -> object:
+        """What a page of the study, or of all (`*`), is made from."""
+        now = self._main.now
+        versions: object = now.versions.get(study) if study != "*" else tuple(
+            following.now.versions.get(name) for following in self._followings.values() for name in following.now.rows
+        )  # fmt: skip
+        return versions, now.problems, now.unread, now.away, now.read_at is None, now.beats if beats else 0
+
+    async def _kept_answer(
+        self, request: Request, study: str, make: Callable[[], str | bytes], media_type: str = "text/html",
+        name: str = "", beats: bool = True,
+    ) -> Response:  # fmt: skip
+        """What `make` gives, made once for all who ask the same while nothing of the study changes."""
+        address = f"{request.url.path}?{request.url.query}"
+        if len(address) > MOST_QUERY:
+            raise HTTPException(414, "That address is too long.")
+        state = self._state(study, beats)
+        kept = self._kept.get(address)
+        if kept is None or kept.made_from != state:
+            made = await run_in_threadpool(make)
+            content = made.encode() if isinstance(made, str) else made
+            kept = Answer(state, content, media_type, f'"{hashlib.sha256(content).hexdigest()[:24]}"')
+            self._kept[address] = kept
+        self._kept.move_to_end(address)
+        while len(self._kept) > MOST_KEPT:
+            self._kept.popitem(last=False)
+        headers = {"ETag": kept.tag, "Cache-Control": "private, no-cache"}
+        if name:
+            plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in name if c.isascii())
+            headers["Content-Disposition"] = f'attachment; filename="{plain}"'
+        if request.headers.get("if-none-match") == kept.tag:
+            return Response(status_code=304, headers=headers)
+        return Response(kept.content, media_type=kept.media_type, headers=headers)
+
+    def _name(self, request: Request) -> str:
+        name: str = request.path_params["name"]
+        if name not in self._main.now.rows:
+            raise HTTPException(404, f"There is no study {name!r} in this storage.")
+        return name
+
+    def _page(self, template: str, follows: str, **shown: Any) -> str:
+        now = self._main.now
+        return self._templates.get_template(template).render(
+            now=now, store=str(self._main.store.root), follows=follows, **shown
+        )
+
+    async def _mistake(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        page = self._page("mistake.html", "*", said=error.detail)
+        return Response(page, status_code=error.status_code, media_type="text/html")
+
+
+async def _plotly(request: Request) -> Response:
+    package = importlib.util.find_spec("plotly")  # of which nothing but this file is used
+    assert package is not None
+    assert package.origin is not None
+    path = Path(package.origin).parent / "package_data" / "plotly.min.js"
+    return FileResponse(path, headers={"Cache-Control": "max-age=86400"})
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 1
+
+
+def _explained(verdict: Any) -> str:
+    from study.analysis.words import explained
+
+    text: str = explained(verdict)
+    return text
