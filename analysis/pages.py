@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,3 +36,12 @@ def inline(svg: bytes) -> Markup:
         r'(<svg[^>]*?) width="[^"]*"', r'\1 role="img" width="100%"', text[text.index("<svg") :], count=1
     )
     return Markup(element.replace(' height="', ' data-height="', 1))
+
+
+def as_image(svg: bytes, alt: str, width: int) -> Markup:
+    """An SVG file as an <img> that holds it: of several on a page no id means another one's, and no script runs.
+
+    `width`, in CSS px, counts where a viewer, such as GitHub's of notebooks, leaves styles out.
+    """
+    data = base64.b64encode(svg).decode()
+    return Markup('<img alt="{}" width="{}" src="data:image/svg+xml;base64,{}">').format(alt, width, data)
