@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from study.terminal import plain
 
-from . import figures, pages, shown, summary
-from .own_matplotlib import Figure
+from . import pages, shown, summary
 from .results import Results
 from .sections import Section, in_order, section
+
+if TYPE_CHECKING:  # matplotlib is imported only where a figure is drawn
+    from .own_matplotlib import Figure
 
 # With more studies than the first, a storage is summed up in one table of all arms; beyond the second, of so many.
 MOST_WHOLE, MOST_SUMMED_UP = 4, 40
@@ -21,7 +23,7 @@ MOST_WHOLE, MOST_SUMMED_UP = 4, 40
 MOST_ROWS, MOST_PROBLEMS = 100, 10
 FIGURE_WIDTH = 520
 
-Draw = Callable[[Results, str], Figure]
+Draw = Callable[[Results, str], "Figure"]
 
 
 class RunFrame(pd.DataFrame):
@@ -49,7 +51,9 @@ class RunFrame(pd.DataFrame):
 
 def of_run(results: Results, studies: Sequence[str]) -> str:
     """HTML of studies that were just run: each with its table as `study tune` prints it, verdicts and curves."""
-    return _page(results, studies, _of_run, {"training curves": figures.draw_training_curves})
+    from .figures import draw_training_curves
+
+    return _page(results, studies, _of_run, {"training curves": draw_training_curves})
 
 
 def of_storage(results: Results) -> str:
@@ -57,7 +61,9 @@ def of_storage(results: Results) -> str:
     names = in_order(results)
     if len(names) > MOST_WHOLE:
         return _summed_up(results, names)
-    drawn = {"training curves": figures.draw_training_curves, "effects": figures.draw_effects}
+    from .figures import draw_effects, draw_training_curves
+
+    drawn = {"training curves": draw_training_curves, "effects": draw_effects}
     return _page(results, names, section, drawn)
 
 
@@ -115,7 +121,9 @@ def _first_rows(rows: int) -> str:
 def _with_figures(results: Results, one: Section, drawn: Mapping[str, Draw]) -> Section:
     if one.shown is None:
         return one
-    made = {name: figures.rendered(draw(results, one.name), "svg") for name, draw in drawn.items()}
+    from .figures import rendered
+
+    made = {name: rendered(draw(results, one.name), "svg") for name, draw in drawn.items()}
     elements = {
         name: pages.as_image(svg, f"{one.heading}: {name}", FIGURE_WIDTH) for name, svg in made.items()
     }

@@ -80,7 +80,7 @@ class Results:
         return f"<Results, {said}>"
 
     def _repr_html_(self) -> str:
-        from .notebook import of_storage  # brings matplotlib
+        from .notebook import of_storage  # brings Jinja, and imports this file
 
         return of_storage(self)
 

@@ -192,7 +192,7 @@ def run(
     options: as in `study.running.options.Options`: max_concurrent=2, in_process=True, ...
 
     Trials that the storage has are not trained again. Columns: study, arm, seed, key, status, a column for each
-    metric, and the others of `analysis.results`.
+    metric, and the others of `analysis.results`. A notebook shows it as the studies' tables, curves and verdicts.
 
     Raises StudyError for a request that can't be met, and RuntimeError where trials failed; those that
     finished are in the storage.

@@ -144,7 +144,8 @@ def test_the_map_of_study_names_every_module_and_no_other() -> None:
     [
         ("import study; study.Study; study.increasing", {"torch", "ray", "pandas", "matplotlib"}),
         ("import study.__main__", {"torch", "ray", "pandas", "matplotlib"}),
-        ("import analysis, analysis.figures, analysis.tables, analysis.notebook", {"torch", "ray"}),
+        ("import analysis, analysis.figures, analysis.tables", {"torch", "ray"}),
+        ("import analysis.notebook", {"torch", "ray", "matplotlib"}),
         ("import analysis; analysis.load", {"torch", "ray", "matplotlib", "jinja2"}),
     ],
 )
