@@ -4,6 +4,7 @@
 # make test-cluster  of the tests those of clusters: machines in namespaces, killed, cut off, brought up again (root)
 # make chaos   break real runs hundreds of times, files fifty thousand times, and say what held (1.5 hours);
 #              CHAOS='--seed 1' draws other faults, '--faults 108 --rounds 1' fewer, '--study language_model' breaks another
+# make notebook  docs/notebook.ipynb anew, with its outputs
 # make bench   study side by side with Ray Tune, Optuna and a plain script, into build/bench; BENCH=--quick for a
 #              first look; then the whole report, the speed of a step, the cost of a study besides it, of loading
 # make lock    clusters/requirements.txt anew, with what constraints.txt pins and the digests that the registry has
@@ -15,7 +16,7 @@ PIP := $(BIN)/python -m pip install --quiet --retries 10 --timeout 120 --constra
 # Three files of tests at a time, on two cores: most of them wait; the longest, chaos and cluster, are the first in order.
 AT_ONCE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: study report test test-cluster lint bench chaos lock clean
+.PHONY: study report test test-cluster lint notebook bench chaos lock clean
 
 study: .venv/.installed
 	$(BIN)/study tune network_width --dataset digits --epochs 5 --set batch_size=32 --seeds 3
@@ -33,6 +34,9 @@ lint: .venv/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+notebook: .venv/.installed-test
+	$(BIN)/python tests/run_notebook.py docs/notebook.ipynb
 
 bench: .venv/.installed-bench
 	$(BIN)/python benchmarks/compare.py $(BENCH)

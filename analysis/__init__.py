@@ -7,8 +7,9 @@ judging     one comparison of a verdict     intervals    intervals over seeds
 looks       how often seeds are looked at   digits       how many digits are shown
 tables      tables as data and as files     shown        tables as people see them
 plotted     what figures show               figures      drawing it
-report      the page, the text, all files
-export      all of it for other programs
+sections    what a page says of a study     summary      of all its studies
+pages       templates filled in             report       the page, the text, all files
+notebook    what a notebook shows           export       all of it for other programs
 """
 
 from .results import Results, load

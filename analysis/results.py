@@ -7,7 +7,7 @@ Durations are in seconds.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,9 +59,9 @@ def measured(trials: pd.DataFrame, metric: str) -> pd.Series:
     return values
 
 
-@dataclass
+@dataclass(repr=False)
 class Results:
-    """What a storage holds.
+    """What a storage holds. A notebook shows it as tables, verdicts and figures.
 
     `studies` maps a study's name to its record, as last run. `trials` has one row per finished, diverged or early
     stopped trial, with the columns of `trial_table.table_of`. `problems` says which files could not be read; they
@@ -73,6 +73,16 @@ class Results:
     trials: pd.DataFrame
     problems: list[str] = field(default_factory=list)
     _filled: set[str] = field(default_factory=set)
+
+    def __repr__(self) -> str:
+        counts: dict[str, Sized] = {"studies": self.studies, "trials": self.trials, "problems": self.problems}
+        said = ", ".join(f"{name}: {len(counted):,}" for name, counted in counts.items())
+        return f"<Results, {said}>"
+
+    def _repr_html_(self) -> str:
+        from .notebook import of_storage  # brings Jinja, and imports this file
+
+        return of_storage(self)
 
     def metrics(self, study: str) -> dict[str, Metric]:
         """What the study's training measures, by name; the first is the one of tables."""

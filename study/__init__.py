@@ -90,6 +90,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     running.trainable        Ray Tune's view of a trial
     running.tune_callback    what Tune says of the trials
     running.progress         what the terminal shows meanwhile
+    running.notebook_progress  what a notebook shows meanwhile
     running.node_check       can all nodes use the storage?
     running.ray_session      Ray for the time of a run
     running.own_ray          a run's Ray, closed to other users

@@ -21,6 +21,7 @@ from study.plan import More, Plan
 from study.recording import left_out
 from study.request import Request, studies_of
 from study.running import as_before
+from study.running.notebook_progress import LEGIBLE
 from study.running.options import Options
 from study.running.runner import Outcome
 from study.store.files import RefusedFile
@@ -191,7 +192,7 @@ def run(
     options: as in `study.running.options.Options`: max_concurrent=2, in_process=True, ...
 
     Trials that the storage has are not trained again. Columns: study, arm, seed, key, status, a column for each
-    metric, and the others of `analysis.results`.
+    metric, and the others of `analysis.results`. A notebook shows it as the studies' tables, curves and verdicts.
 
     Raises StudyError for a request that can't be met, and RuntimeError where trials failed; those that
     finished are in the storage.
@@ -213,15 +214,32 @@ def run(
     store = open_store(storage)
     folder = default_folder() if data_dir is None else Path(data_dir)
     console = Console(stderr=True, soft_wrap=True, quiet=not progress)
+    if console.is_jupyter:
+        console.push_theme(LEGIBLE)
+        if not how.in_process:
+            from study.running.ray_session import import_quietly
+
+            import_quietly()
     plan, more = planned(
         named, asked.seeds, store, folder, overrides or {}, fresh, how.scheduler is not None,
         until_decided=until_decided, max_seeds=asked.max_seeds, console=console,
     )  # fmt: skip
-    outcome = tune(plan, store, how, console, more)
-    if outcome.interrupted:
-        raise KeyboardInterrupt
+    try:
+        outcome = tune(plan, store, how, console, more)
+        if outcome.interrupted:
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        again = "run the same without fresh=True" if fresh else "run the same again"
+        console.print(f"Stopped; what was trained is kept. To continue, {again}.")
+        raise
     if outcome.failed:
         lines = [f"{trial.name}: {reason} ({where})" for trial, reason, where in outcome.failed.values()]
         raise RuntimeError("\n".join(["Some trials failed:", *lines]))
-    found = results.load(store, [one.name for one in named])
-    return pd.concat([found.of(one.name).assign(study=one.name) for one in named], ignore_index=True)
+    names = [one.name for one in named]
+    found = results.load(store, names)
+    frame = pd.concat([found.of(name).assign(study=name) for name in names], ignore_index=True)
+    if not console.is_jupyter:
+        return frame
+    from study.analysis import notebook
+
+    return notebook.RunFrame(frame, notebook.of_run(found, names))

@@ -102,7 +102,7 @@ def test_every_study_of_the_docs_loads(tmp_path: Path, text: str) -> None:
     assert load(tmp_path / "of_the_docs.py").expand()
 
 
-@pytest.mark.parametrize("target", ["study", "report", "test", "lint", "bench"])
+@pytest.mark.parametrize("target", ["study", "report", "test", "lint", "notebook", "bench"])
 def test_targets_of_make_exist(target: str) -> None:
     done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ".venv/bin/" in done.stdout

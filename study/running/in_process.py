@@ -16,7 +16,7 @@ from study.running import as_before, resources
 from study.running.attempt import Attempt
 from study.running.options import Options
 from study.running.prepare import prepare
-from study.running.progress import Progress
+from study.running.progress import progress_for
 from study.running.runner import Outcome, longest_first, say_what_is_slow, settings
 from study.store.trial_store import TrialStore
 from study.time_limit import TimeLimit
@@ -59,8 +59,7 @@ def _train(
     trials = longest_first(plan.pending, prepared.costs)
     common = settings(options)
     # Lines, no live table: what the training prints is seen, and a debugger has the terminal.
-    work = {key: cost.work for key, cost in prepared.costs.items()}
-    with Progress(console, trials, plan, work) as progress:
+    with progress_for(console, trials, plan, prepared.costs, live=False) as progress:
         for trial in trials:
             kind = plan.trainings[trial.training]
             attempt = Attempt(trial, kind, prepared.data[trial.data], store, shares[trial.key], common)

@@ -54,7 +54,7 @@ class Progress:
             return
         if "already_stored" in result:
             self._end(trial)
-            self.console.print(self._counted(styled(f"{trial.name}: found in the storage")))
+            self.ended(self._counted(styled(f"{trial.name}: found in the storage")))
             return
         for note in result["notes"]:  # a trial repeats them in each report of a process
             if (trial.key, note) not in self._said:
@@ -72,7 +72,7 @@ class Progress:
             self._first = time.monotonic(), self._done()
         if result["whole"]:  # a scheduler that stops a trial sets `done` too
             self._end(trial)
-            self.console.print(self._line(trial, result))
+            self.ended(self._line(trial, result))
 
     def note(self, trial: Trial, said: str) -> None:
         """Something out of the ordinary about a trial that goes on."""
@@ -88,7 +88,11 @@ class Progress:
         """A trial that a scheduler stopped early."""
         self._end(trial)
         said = f"stopped early at step {result['step']} of {result['steps']}"
-        self.console.print(self._counted(styled(f"{trial.name}: {said}")))
+        self.ended(self._counted(styled(f"{trial.name}: {said}")))
+
+    def ended(self, line: Text) -> None:
+        """Shows the line of a trial that ended."""
+        self.console.print(line)
 
     def _end(self, trial: Trial) -> None:
         self._running.pop(trial.key, None)
@@ -116,6 +120,35 @@ class Progress:
         left = sum(work * (1 - self._shares.get(key, 0.0)) for key, work in open_work)
         return seconds * left / done
 
+    def running(self) -> Table:
+        """The trials that run, a row each."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("trial")
+        for column in ("step", "", "newest", "speed"):
+            table.add_column(column, justify="right")
+        for trial, result in list(self._running.values()):
+            kind = self._trainings[trial.training]
+            watched = kind.metric(trial.watched)
+            newest = "" if result["newest"] is None else watched.text(result["newest"])
+            table.add_row(
+                styled(trial.name),
+                f"{result['step']:,}" + (f"/{result['steps']:,}" if result["steps"] else ""),
+                f"{result['percent']:.0f} %" if result["steps"] else "",
+                styled(newest),
+                styled(f"{result['rate']:,.0f} {kind.counts}/s"),
+            )
+        return table
+
+    def count(self) -> str:
+        """`3/12 trials, 1 failed`"""
+        return f"{self._ended}/{self._total} trials{f', {self._failed} failed' if self._failed else ''}"
+
+    def outlook(self) -> str:
+        """The same with the time left."""
+        left = self.seconds_left()
+        unknown = "time left not known yet" if self._first else "starting"
+        return f"{self.count()}, {unknown if left is None else f'about {rough_duration(left)} left'}"
+
     def _done(self) -> float:
         """The work that this run did."""
         return sum(
@@ -137,29 +170,16 @@ class LiveProgress(Progress):
         self._live.__exit__(*error)
 
     def _render(self) -> Group:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("trial")
-        for column in ("step", "", "newest", "speed"):
-            table.add_column(column, justify="right")
-        for trial, result in list(self._running.values()):
-            kind = self._trainings[trial.training]
-            watched = kind.metric(trial.watched)
-            newest = "" if result["newest"] is None else watched.text(result["newest"])
-            table.add_row(
-                styled(trial.name),
-                f"{result['step']:,}" + (f"/{result['steps']:,}" if result["steps"] else ""),
-                f"{result['percent']:.0f} %" if result["steps"] else "",
-                styled(newest),
-                styled(f"{result['rate']:,.0f} {kind.counts}/s"),
-            )
-        left = self.seconds_left()
-        unknown = "time left not known yet" if self._first else "starting"
-        eta = unknown if left is None else f"about {rough_duration(left)} left"
-        failed = f", {self._failed} failed" if self._failed else ""
-        return Group(table, Text(f"{self._ended}/{self._total} trials{failed}, {eta}", style="bold"))
+        return Group(self.running(), Text(self.outlook(), style="bold"))
 
 
-def progress_for(console: Console, trials: list[Trial], plan: Plan, costs: Mapping[str, Cost]) -> Progress:
-    """The live table in a terminal, lines elsewhere."""
+def progress_for(
+    console: Console, trials: list[Trial], plan: Plan, costs: Mapping[str, Cost], live: bool = True
+) -> Progress:
+    """One output in a notebook, the live table in a terminal that may be redrawn (`live`), lines elsewhere."""
     work = {trial.key: costs[trial.key].work for trial in trials}
-    return (LiveProgress if console.is_terminal else Progress)(console, trials, plan, work)
+    if console.is_jupyter and not console.quiet:
+        from study.running.notebook_progress import NotebookProgress
+
+        return NotebookProgress(console, trials, plan, work)
+    return (LiveProgress if live and console.is_terminal else Progress)(console, trials, plan, work)

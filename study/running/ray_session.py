@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,18 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a training's relative paths mean the folder where `study` runs
 }
+
+
+def import_quietly() -> None:
+    """Import Ray without its advice and tqdm's to install ipywidgets for a notebook; a run needs none."""
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import ray  # noqa: F401
+    finally:
+        logging.disable(before)
 
 
 @contextlib.contextmanager

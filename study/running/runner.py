@@ -220,6 +220,8 @@ def _tuner(
             callbacks=[callback],
             failure_config=tune.FailureConfig(max_failures=options.max_failures),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            # The one that Tune takes in a notebook deletes what the cell has shown, at any verbosity.
+            progress_reporter=tune.CLIReporter(),
             verbose=0,
         ),
     )

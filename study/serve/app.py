@@ -119,7 +119,7 @@ class Pages:
             return self._page(
                 "study.html", name, name=name, **shown, asked=asked, query=str(request.query_params),
                 metrics=results.metrics(name), varied=[*hyperparameters.varied(results, name)],
-                arms=[arm["label"] for arm in shown["record"]["arms"]],
+                arms=[arm["label"] for arm in shown["section"].record["arms"]],
                 chosen=request.query_params.getlist("arm"),
                 trials=pages.trials(self._main, name, asked.get("of", ""), asked.get("state", ""),
                                     _whole(asked.get("page", "1"))),

@@ -15,7 +15,7 @@ from study.store.trial_store import keys_of
 from study.terminal import plain, rough_duration
 
 if TYPE_CHECKING:
-    from analysis.judging import Verdict
+    from analysis.sections import Section
 
 # Rows of a page's table of trials.
 ROWS = 100
@@ -40,7 +40,7 @@ def studies(
             continue
         row = now.rows[name]
         asked = " ".join((name, record["title"], record["question"])).lower()
-        verdicts = verdict_counts(following, name)
+        verdicts = _verdicts(following, name)
         if not all(word in asked for word in words.lower().split()) or not _is_in(state, row, verdicts):
             continue
         diverged = len(_diverged(following, name))
@@ -80,20 +80,17 @@ def _diverged(following: Following, name: str) -> list[str]:
     return list(trials.key[trials.status == "diverged"])
 
 
-def verdict_counts(following: Following, name: str) -> Counter[str]:
-    """How many of a study's claims have which verdict."""
-    return Counter(found.verdict for found in verdicts(following, name))
+def section(following: Following, name: str) -> Section:
+    """What a report says of the study, made anew where something of it has changed."""
+    from study.analysis import sections
+
+    return following.made(name, "section", lambda: sections.section(following.results(name), name))
 
 
-def verdicts(following: Following, name: str) -> list[Verdict]:
-    """The verdicts on a study's claims; none while no trial of it is finished."""
-    from study.analysis import claims
-
-    def judge() -> list[Verdict]:
-        results = following.results(name)
-        return claims.verdicts(results, name) if len(results.trials) else []
-
-    return following.made(name, "verdicts", judge)
+def _verdicts(following: Following, name: str) -> Counter[str]:
+    """How many of a study's claims have which verdict; none while no trial of it is finished."""
+    found = section(following, name)
+    return Counter(one.verdict for one in found.verdicts if found.shown is not None)
 
 
 def time_left(now: Snapshot, name: str, following: Following) -> float | None:
@@ -120,25 +117,13 @@ def time_left(now: Snapshot, name: str, following: Following) -> float | None:
 
 def study(following: Following, name: str) -> dict[str, Any]:
     """What a study's page shows besides its figures."""
-    from study.analysis import comparison, report, shown, tables
-
-    now, results = following.now, following.results(name)
-    record = results.studies[name]
-    made: dict[str, Any] = {"table": None, "notes": []}
-    if results.trials.status.isin(("finished", "diverged")).any():
-        table = tables.arm_table(results, name)
-        differences = comparison.from_reference(results, name)
-        made["table"] = shown.as_reported(table, differences, record)
-        made["notes"] = [*shown.notes(table, record), *shown.other_data(record)]
+    results = following.results(name)
     return {
-        "record": record,
-        "row": now.rows[name],
-        "left": time_left(now, name, following),
-        "verdicts": verdicts(following, name),
-        "command": report.again(record),
-        "changed": now.changed.get(name),
+        "section": section(following, name),
+        "row": following.now.rows[name],
+        "left": time_left(following.now, name, following),
+        "changed": following.now.changed.get(name),
         "problems": list(dict.fromkeys(map(plain, results.problems))),
-        **made,
     }
 
 
