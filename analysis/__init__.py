@@ -8,7 +8,8 @@ looks       how often seeds are looked at   digits       how many digits are sho
 tables      tables as data and as files     shown        tables as people see them
 plotted     what figures show               figures      drawing it
 report      the page, the text, all files
-export      all of it for other programs
+export      all of it for other programs    trackers     a trial as a run of a tracker of experiments
+to_mlflow   a study as MLflow's runs
 """
 
 from .results import Results, load
