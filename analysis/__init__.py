@@ -9,7 +9,7 @@ tables      tables as data and as files     shown        tables as people see th
 plotted     what figures show               figures      drawing it
 report      the page, the text, all files
 export      all of it for other programs    trackers     a trial as a run of a tracker of experiments
-to_mlflow   a study as MLflow's runs
+to_mlflow   a study as MLflow's runs         to_wandb     a study as runs of Weights & Biases
 """
 
 from .results import Results, load

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # mypy knows the folder by its first name
-    from analysis import claims, figures, results, tables, to_mlflow
+    from analysis import claims, figures, results, tables, to_mlflow, to_wandb
 
-__all__ = ["claims", "figures", "results", "tables", "to_mlflow"]
+__all__ = ["claims", "figures", "results", "tables", "to_mlflow", "to_wandb"]
 __path__ = [str(Path(__file__).parents[1] / "analysis")]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 commands = typer.Typer(
     no_args_is_help=True,
-    help="Write what a storage holds for other programs: CSV, Parquet, MLflow.",
+    help="Write what a storage holds for other programs: CSV, Parquet, MLflow, Weights & Biases.",
 )
 
 Out = Annotated[Path, typer.Option(help="Folder to write.")]
@@ -63,6 +63,30 @@ def mlflow(
 
     results = loaded(storage, studies)
     for line in to_mlflow.write(results, to):
+        say(line)
+    say_left_out(results.problems)
+
+
+@commands.command()
+def wandb(
+    studies: Names = None,
+    project: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="One project for all.  [default: one for each study, of its name]"),
+    ] = None,
+    storage: Storage = None,
+) -> None:
+    """Write a run for each trial that ended to Weights & Biases, those of an arm in a group.
+
+    Repeated, it adds only what is new. With WANDB_MODE=offline the runs are files in ./wandb. Needs
+    `pip install 'study[wandb]'`.
+
+    Example: `study export wandb network_width --project widths`
+    """
+    from study.analysis import to_wandb
+
+    results = loaded(storage, studies)
+    for line in to_wandb.write(results, project):
         say(line)
     say_left_out(results.problems)
 
