@@ -17,7 +17,9 @@ from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams.api_pb2 import Experiment, Status
 from tensorboard.plugins.hparams.backend_context import Context
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from upath import UPath
 
+from study.store.files import Files, RefusedFile
 from study.store.tensorboard import EventFiles
 from study.store.trial_store import TrialStore
 
@@ -153,6 +155,27 @@ def test_a_link_in_place_of_a_file_that_grows_is_not_followed(tmp_path: Path) ->
     store.files.append("tensorboard/file", b" two")
     assert store.files.read("tensorboard/file") == b"one two"
     (tmp_path / "results/tensorboard/link").symlink_to(tmp_path / "mine")
-    with pytest.raises(Exception, match=r"tensorboard/link is a link"):
+    with pytest.raises(RefusedFile, match="tensorboard/link is a link"):
         store.files.append("tensorboard/link", b"theirs")
     assert (tmp_path / "mine").read_bytes() == b"mine"
+
+
+def test_an_object_that_is_added_to_has_all_of_it() -> None:
+    files = Files(UPath("memory://growing"))
+    files.append("tensorboard/file", b"one")
+    files.append("tensorboard/file", b" two")
+    assert files.read("tensorboard/file") == b"one two"
+
+
+def test_a_storage_that_refuses_is_tried_again_and_the_file_is_begun_anew(tmp_path: Path) -> None:
+    record = {"name": "s", "arms": [{"label": "a", "candidates": [{"overrides": {}, "keys": ["k"]}]}]}
+    files = EventFiles(TrialStore(tmp_path), [record])
+    said = {"config": {}, "seed": 0, "seconds": 1.0, "step": 2, "started": "", "updated": ""}
+    (tmp_path / "tensorboard").symlink_to(tmp_path)
+    files.grow("k", {**said, "series": {"loss": {"steps": [1], "values": [0.5]}}})
+    (tmp_path / "tensorboard").unlink()
+    for at in ([1, 2], [1, 2], [1, 3]):
+        files.grow("k", {**said, "series": {"loss": {"steps": at, "values": [0.5, 0.25]}}})
+    files.close()
+    (path,) = events(tmp_path)
+    assert steps(EventAccumulator(str(path.parent)), "loss") == [1, 2, 3]
