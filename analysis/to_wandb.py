@@ -6,6 +6,7 @@ that is there. Without a connection (WANDB_MODE=offline) the runs are files in .
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from .series import Series
 from .trackers import TrialRun, fingerprint, not_installed, trial_runs
 
 # In the folder of a run that is a file, once it is whole; and in the summary of any run.
-WHOLE_FILE, WHOLE = "study-exported.txt", "study.exported"
+WHOLE_FILE, WHOLE = "study-exported.txt", "study_exported"
 MOST_POINTS = 2500
 MOST_IN_NAME = 128
 
@@ -32,6 +33,8 @@ def write(results: Results, project: str | None = None) -> Iterator[str]:
     Each goes to a project of its name; into one `project`, groups have the study's name before the arm's. Only what is
     new is written. Raises StudyError where wandb refuses.
     """
+    # One that is set stays. wandb tells its makers of its errors otherwise.
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     try:
         import wandb
     except ImportError:
@@ -72,7 +75,6 @@ def _write_trial(run: TrialRun, series: dict[str, Series], project: str | None, 
     name = fingerprint([project, run.study, run.arm, run.tuned, run.key])[:16]
     if files and _is_whole(files, name, run.made_from):
         return False
-    facts = {f"facts.{fact}": value for fact, value in run.result["facts"].items()}
     settings = wandb.Settings(
         silent=True,
         console="off",
@@ -92,7 +94,7 @@ def _write_trial(run: TrialRun, series: dict[str, Series], project: str | None, 
         group=(f"{run.study}: {run.group}" if project else run.group)[:MOST_IN_NAME],
         job_type="trial",
         tags=[run.result["status"]],
-        config={**run.hyperparameters, **facts, **run.about},
+        config={**_nested(run.about), "facts": run.result["facts"], **run.hyperparameters},
         resume=None if files else "allow",
         settings=settings,
     )
@@ -106,6 +108,15 @@ def _write_trial(run: TrialRun, series: dict[str, Series], project: str | None, 
     if files:
         Path(made.settings.sync_dir, WHOLE_FILE).write_text(run.made_from, encoding="utf-8")
     return is_new
+
+
+def _nested(about: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """`study.key` as `key` in `study`: wandb takes a dot in a name for such a step."""
+    found: dict[str, dict[str, Any]] = defaultdict(dict)
+    for name, value in about.items():
+        outer, _, inner = name.partition(".")
+        found[outer][inner] = value
+    return dict(found)
 
 
 def rows(run: TrialRun, series: dict[str, Series], first: int) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -86,9 +86,11 @@ def test_seeds_are_runs_arms_are_groups_and_what_is_new_is_added(study: Study) -
     assert [row["train_accuracy"] for row in one["rows"]] == pytest.approx([0.11, 0.21, 0.31, 0.41])
     assert one["rows"][3]["_timestamp"] - one["rows"][1]["_timestamp"] == pytest.approx(0.75)
     assert one["rows"][3]["test_accuracy"] == one["summary"]["test_accuracy"] == 0.96
-    told = {name: one["config"][name] for name in ("seed", "study.key", "study.status", "provenance.torch")}
-    assert told == {"seed": 1, "study.key": "12-1", "study.status": "finished", "provenance.torch": "2.14.1"}
-    assert found["50 seed 0"]["config"]["study.status"] == "diverged"
+    config = one["config"]
+    assert (config["seed"], config["facts"]["parameters"]) == (1, 1000)
+    assert (config["study"]["key"], config["study"]["status"]) == ("12-1", "finished")
+    assert config["provenance"]["torch"] == "2.14.1"
+    assert found["50 seed 0"]["config"]["study"]["status"] == "diverged"
     # A seed more, and a run of which an export was killed before it was whole.
     made_storage(results, {"12": (0.95, 0.96, 0.94), "25": (0.97, None), "50": ("diverged",)})
     (half,) = study.folder.glob(f"wandb/offline-run-*-{found['25 seed 0']['run_id']}")
