@@ -10,6 +10,9 @@ plotted     what figures show               figures      drawing it
 sections    what a page says of a study     summary      of all its studies
 pages       templates filled in             report       the page, the text, all files
 notebook    what a notebook shows           export       all of it for other programs
+trackers    a trial as a run of a tracker     interactive  figures for a page with JavaScript
+to_mlflow   a study as MLflow's runs         hyperparameters  a metric against them
+to_wandb    the same of Weights & Biases
 """
 
 from .results import Results, load

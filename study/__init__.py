@@ -43,7 +43,8 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     store.format1_state      checkpoints of study 0.1
     store.files              files that are whole or absent, anywhere
     store.local_files        the same on this machine, links not followed
-    store.tensorboard        event files of finished trials
+    store.tensorboard        TensorBoard's event files, where they lie
+    store.event_file         what stands in one
 
     images.declaration       the report's training of networks on images
     images.config            its hyperparameters
@@ -82,6 +83,8 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     running.outcome          what a trial that ended leaves
     running.prepare          data and costs before a run
     running.as_before        what a run puts back in its process
+    running.listener         who hears of a run's trials
+    running.live_events      TensorBoard's event files of trials that run grow
     running.limits           what a container lets us use
     running.resources        CPUs and the share of a GPU of a trial
     running.probe            that share, measured

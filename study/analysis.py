@@ -9,7 +9,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # mypy knows the folder by its first name
-    from analysis import claims, figures, hyperparameters, interactive, notebook, results, sections, tables
+    from analysis import (
+        claims,
+        figures,
+        hyperparameters,
+        interactive,
+        notebook,
+        results,
+        sections,
+        tables,
+        to_mlflow,
+        to_wandb,
+    )
 
-__all__ = ["claims", "figures", "hyperparameters", "interactive", "notebook", "results", "sections", "tables"]
+__all__ = [
+    "claims",
+    "figures",
+    "hyperparameters",
+    "interactive",
+    "notebook",
+    "results",
+    "sections",
+    "tables",
+    "to_mlflow",
+    "to_wandb",
+]
 __path__ = [str(Path(__file__).parents[1] / "analysis")]

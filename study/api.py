@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,7 @@ def tune(
         console.print(styled(said), highlight=False)
     events = None
     if options.tensorboard:
+        from study.running.live_events import LiveEvents
         from study.store.tensorboard import EventFiles
 
         events = EventFiles(store, plan.records)
@@ -95,10 +97,11 @@ def tune(
     outcome = Outcome()
     if then:
         from study.running import in_process, runner
+        from study.running.listener import NOBODY
 
         run_plan = in_process.run if options.in_process else runner.run
-        on_finished = events.write if events else lambda key: None
-        outcome = run_plan(then, store, options, console, on_finished, following)
+        with LiveEvents(store, events) if events else nullcontext(NOBODY) as listener:
+            outcome = run_plan(then, store, options, console, listener, following)
     if events:
         for key in plan.stored:
             events.write(key)

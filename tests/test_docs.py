@@ -57,7 +57,9 @@ def test_every_command_of_the_docs_is_accepted(clone: Study, command: str) -> No
         words += ["--dataset", "digits", "--set", "validation_size=300"]
     if words[0] == "tune" and "--help" not in words:
         words += ["--dry-run"]  # training is tested elsewhere
-    done = clone(*words)
+    # No server is asked.
+    words = ["sqlite:///runs.db" if word.startswith("http://localhost:5000") else word for word in words]
+    done = clone(*words, WANDB_MODE="offline", MLFLOW_DISABLE_TELEMETRY="true")
     assert done.returncode == 0, done.stderr
     assert done.stdout
 

@@ -73,8 +73,9 @@ def step(study: Study) -> int:
 
 @pytest.mark.parametrize("how", [["--in-process"], []], ids=["in-process", "ray"])
 def test_a_running_trial_is_seen_from_elsewhere_until_it_is_committed(slow: Study, how: list[str]) -> None:
-    run = slow.begin(*TUNE, *how)
+    run = slow.begin(*TUNE, "--tensorboard", *how)
     wait_until(lambda: "running.json" in files(slow), "a word of the trial")
+    wait_until(lambda: any(slow.folder.glob("results/tensorboard/slow/a/seed-0/events.*")), "an event file")
     first = step(slow)
     wait_until(lambda: step(slow) > first + 10, "another one")
     row = told(slow)

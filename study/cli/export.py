@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from analysis.export import Kind
 
 commands = typer.Typer(
-    no_args_is_help=True, help="Write what a storage holds for other programs: CSV, Parquet."
+    no_args_is_help=True,
+    help="Write what a storage holds for other programs: CSV, Parquet, MLflow, Weights & Biases.",
 )
 
 Out = Annotated[Path, typer.Option(help="Folder to write.")]
@@ -37,6 +38,57 @@ def parquet(studies: Names = None, out: Out = Path("export"), storage: Storage =
     Example: `study export parquet --out export`
     """
     _write("parquet", studies, out, storage)
+
+
+@commands.command()
+def mlflow(
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="URI",
+            envvar="MLFLOW_TRACKING_URI",
+            help="Tracking server or store, such as http://localhost:5000.",
+        ),
+    ],
+    studies: Names = None,
+    storage: Storage = None,
+) -> None:
+    """Write a run for each study to MLflow, and nested under it one for each trial that ended.
+
+    Repeated, it adds only what is new. Needs `pip install 'study[mlflow]'`.
+
+    Example: `study export mlflow network_width --to http://localhost:5000`
+    """
+    from study.analysis import to_mlflow
+
+    results = loaded(storage, studies)
+    for line in to_mlflow.write(results, to):
+        say(line)
+    say_left_out(results.problems)
+
+
+@commands.command()
+def wandb(
+    studies: Names = None,
+    project: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="One project for all.  [default: one for each study, of its name]"),
+    ] = None,
+    storage: Storage = None,
+) -> None:
+    """Write a run for each trial that ended to Weights & Biases, those of an arm in a group.
+
+    Repeated, it adds only what is new. With WANDB_MODE=offline the runs are files in ./wandb. Needs
+    `pip install 'study[wandb]'`.
+
+    Example: `study export wandb network_width --project widths`
+    """
+    from study.analysis import to_wandb
+
+    results = loaded(storage, studies)
+    for line in to_wandb.write(results, project):
+        say(line)
+    say_left_out(results.problems)
 
 
 def _write(kind: Kind, studies: list[str] | None, out: Path, storage: str | None) -> None:

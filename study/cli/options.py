@@ -128,7 +128,8 @@ InProcess = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")]
 TensorBoard = Annotated[
-    bool, typer.Option("--tensorboard", help="Write TensorBoard's event files into the storage.")
+    bool,
+    typer.Option("--tensorboard", help="Write TensorBoard's event files into the storage, while trials run."),
 ]
 
 

@@ -6,14 +6,13 @@ that a debugger finds it where it was raised.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from rich.console import Console
 
 from study.errors import StudyError
 from study.plan import More, Plan
 from study.running import as_before, resources
 from study.running.attempt import Attempt
+from study.running.listener import NOBODY, Listener
 from study.running.options import Options
 from study.running.prepare import prepare
 from study.running.progress import progress_for
@@ -27,7 +26,7 @@ def run(
     store: TrialStore,
     options: Options,
     console: Console,
-    on_finished: Callable[[str], None] = lambda key: None,
+    listener: Listener = NOBODY,
     more: More = lambda at_once: None,
 ) -> Outcome:
     """Train every pending trial, and then what `more` gives, and commit the results to the store as `runner.run` does.
@@ -40,14 +39,12 @@ def run(
         for kind in {trial.training: then.trainings[trial.training] for trial in then.pending}.values():
             kind.implementation()  # imports torch, where it needs it, before its settings are noted
         with as_before.training_settings():
-            _train(then, store, options, console, on_finished)
+            _train(then, store, options, console, listener)
         then = more(1)
     return Outcome()
 
 
-def _train(
-    plan: Plan, store: TrialStore, options: Options, console: Console, on_finished: Callable[[str], None]
-) -> None:
+def _train(plan: Plan, store: TrialStore, options: Options, console: Console, listener: Listener) -> None:
     here = resources.this_machine()
     prepared = prepare(plan)
     # A trial that runs alone has a whole GPU.
@@ -67,6 +64,8 @@ def _train(
                 report = attempt.step()
                 while not report["done"]:
                     progress.report(trial, report)
+                    if "waits" not in report:
+                        listener.reported(trial.key)
                     report = attempt.step()
                 progress.report(trial, report)
             except (Exception, SystemExit, TimeLimit) as error:
@@ -79,4 +78,4 @@ def _train(
                 raise
             finally:
                 attempt.close()
-            on_finished(trial.key)
+            listener.finished(trial.key)

@@ -16,6 +16,7 @@ from study.plan import More, Plan, Trial
 from study.provenance import git_commit
 from study.running import node_check, resources
 from study.running.attempt import Settings
+from study.running.listener import NOBODY, Listener
 from study.running.options import Options
 from study.running.prepare import Prepared, costs_of, prepare
 from study.running.progress import progress_for
@@ -44,16 +45,15 @@ def run(
     store: TrialStore,
     options: Options,
     console: Console,
-    on_finished: Callable[[str], None] = lambda key: None,
+    listener: Listener = NOBODY,
     more: More = lambda at_once: None,
 ) -> Outcome:
     """Train every pending trial, longest first, and commit the results to the store.
 
-    `on_finished` is called with the key of each trial once its result is committed. `more` is called when all are, and
-    gives the plan that is next, or None. A failed trial leaves the others running, and nothing comes next. Ctrl-C (and
-    SIGTERM, SIGHUP) saves what runs and stops; a second one stops at once, as KeyboardInterrupt. Raises StudyError if
-    trials don't fit their data, could never have their resources, or a node can't use the storage; nothing has been
-    written then.
+    `more` is called when the results of all are committed, and gives the plan that is next, or None. A failed trial
+    leaves the others running, and nothing comes next. Ctrl-C (and SIGTERM, SIGHUP) saves what runs and stops; a second
+    one stops at once, as KeyboardInterrupt. Raises StudyError if trials don't fit their data, could never have their
+    resources, or a node can't use the storage; nothing has been written then.
     """
     with workspace() as folder, ThreadPoolExecutor(1) as thread:
         # The data, and what costs need, take as long as Ray's start does.
@@ -61,9 +61,9 @@ def run(
         with ray_session(options.address, folder) as nodes:
             asked = options.cpus_per_trial or 1, options.gpus_per_trial or 0
             nodes = with_workers(nodes, *asked, _say_to(console))
-            outcome = _train(plan, store, prepared.result(), nodes, options, console, on_finished, folder)
+            outcome = _train(plan, store, prepared.result(), nodes, options, console, listener, folder)
             while not outcome.failed and not outcome.interrupted and (then := more(outcome.at_once)):
-                outcome = _train(then, store, prepare(then), nodes, options, console, on_finished, folder)
+                outcome = _train(then, store, prepare(then), nodes, options, console, listener, folder)
             return outcome
 
 
@@ -129,7 +129,7 @@ def _train(
     nodes: list[resources.Node],
     options: Options,
     console: Console,
-    on_finished: Callable[[str], None],
+    listener: Listener,
     folder: Path,
 ) -> Outcome:
     from study.running.tune_callback import TuneCallback
@@ -146,7 +146,7 @@ def _train(
     check_stop()
     trials = longest_first(plan.pending, prepared.costs)
     with progress_for(console, trials, plan, prepared.costs) as progress:
-        callback = TuneCallback(trials, store, progress, options.max_failures, on_finished)
+        callback = TuneCallback(trials, store, progress, options.max_failures, listener)
         places, interrupted = list(range(len(trials))), False
         while places and not interrupted:
             _tuner(trials, places, plan, own, prepared, shares, store, options, callback, folder).fit()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 from ray import tune
 
 from study.plan import Trial
 from study.running import limits
+from study.running.listener import Listener
 from study.running.progress import Progress
 from study.running.stop_signals import check_stop
 from study.store.files import StorageError
@@ -28,7 +28,7 @@ class TuneCallback(tune.Callback):  # type: ignore[misc]
         store: TrialStore,
         progress: Progress,
         max_failures: int,
-        on_finished: Callable[[str], None],
+        listener: Listener,
     ) -> None:
         self._trials = trials
         self._store = store
@@ -37,7 +37,7 @@ class TuneCallback(tune.Callback):  # type: ignore[misc]
         self._losses: Counter[str] = Counter()
         self._memory_kills = limits.memory_kills()
         self._to_repeat: list[int] = []
-        self._on_finished = on_finished
+        self._listener = listener
         self.failed: dict[str, tuple[Trial, str, str]] = {}
         self.stopped: set[str] = set()
 
@@ -53,6 +53,8 @@ class TuneCallback(tune.Callback):  # type: ignore[misc]
         ours = self._trials[trial.config["trial"]]
         if "error" in result:
             self.failed[ours.key] = (ours, result["error"], result["error_file"])
+        elif not result["done"] and "waits" not in result:
+            self._listener.reported(ours.key)
         self._progress.report(ours, result)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
@@ -76,7 +78,7 @@ class TuneCallback(tune.Callback):  # type: ignore[misc]
             self.stopped.add(ours.key)
             self._progress.stopped(ours, last)
         elif ours.key not in self.failed:
-            self._on_finished(ours.key)
+            self._listener.finished(ours.key)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         """A trial whose process was lost, and that Tune does not start again."""

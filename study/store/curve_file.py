@@ -7,6 +7,7 @@ import io
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -79,6 +80,13 @@ def with_steps(curve: pa.Table, where: object) -> pa.Table:
     if steps.dtype.kind != "i" or not (len(steps) and steps[0] >= 0 and (steps[1:] > steps[:-1]).all()):
         raise Damaged(f"{where}: its steps are none")
     return curve
+
+
+def points(curve: pa.Table, name: str, most: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """The steps [n] at which the metric `name` was measured and its values [n]; `most` at most, evenly chosen."""
+    known = np.flatnonzero(curve[name].is_valid().to_numpy())
+    at = known[np.linspace(0, len(known) - 1, min(len(known), most)).round().astype(int)]
+    return curve[STEP].to_numpy()[at], curve[name].to_numpy()[at].astype(np.float64)
 
 
 def _check_size(foot: Foot, size: int) -> None:

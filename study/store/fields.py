@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -35,3 +36,11 @@ Overrides = Annotated[dict[str, Any], AfterValidator(_not_long)]
 
 
 Values = Annotated[dict[Label, float], Field(max_length=MOST_NUMBERS)]
+
+
+def moment(told: str) -> float:
+    """A moment in ISO 8601 as seconds since 1970; 0 where the text, which somebody else may have written, is none."""
+    try:
+        return max(0.0, datetime.fromisoformat(told).timestamp())
+    except (ValueError, OverflowError):
+        return 0.0

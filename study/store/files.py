@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -80,6 +81,13 @@ class Files:
         self._tried("written", path, self._at.write, content)
         return self.root / path
 
+    def append(self, path: str, content: bytes) -> None:
+        """Add to a file's end, so that whoever reads it sees it grow. After a crash it may end in the middle.
+
+        It is not tried again, which could add the content twice. An object store writes the whole object anew.
+        """
+        self._once("written", path, self._at.append, content)
+
     def read(self, path: str, most: int = MOST_BYTES) -> bytes | None:
         """The file's content, or None where there is no such file.
 
@@ -128,11 +136,15 @@ class Files:
 
     def _tried(self, verb: str, path: str, action: Callable[..., Result], *arguments: object) -> Result:
         """What the action gives; FileNotFoundError and NotADirectoryError as they come, unless it writes."""
+        again = _WRITING if verb == "written" else _READING
+        return self._once(verb, path, partial(again, action), *arguments)
+
+    def _once(self, verb: str, path: str, action: Callable[..., Result], *arguments: object) -> Result:
         if not {"", ".", ".."}.isdisjoint(path.split("/")):
             raise RefusedFile(f"{self.where(path)} leads out of {self.root}")
         absent = () if verb == "written" else ABSENT
         try:
-            return (_WRITING if verb == "written" else _READING)(action, path, *arguments)
+            return action(path, *arguments)
         except absent:
             raise
         except NotPlain as error:
@@ -149,6 +161,10 @@ class _ObjectFiles:
 
     def write(self, path: str, content: bytes) -> None:
         (self._root / path).write_bytes(content)
+
+    def append(self, path: str, content: bytes) -> None:
+        before = (self._root / path).read_bytes() if self.exists(path) else b""
+        self.write(path, before + content)
 
     def read(self, path: str, most: int) -> bytes:
         with (self._root / path).open("rb") as file:

@@ -49,6 +49,16 @@ class LocalFiles:
                 raise
             os.fsync(folder)
 
+    def append(self, path: str, content: bytes) -> None:
+        """Add to the end of a file, which is made where there is none."""
+        with self._folder_of(path, make=True) as (folder, name):
+            # Without O_NONBLOCK a pipe would be waited for.
+            opened = _open(name, folder, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK)
+            with os.fdopen(opened, "ab") as file:
+                if not stat.S_ISREG(os.fstat(opened).st_mode):
+                    raise NotPlain(errno.EINVAL, "is no plain file")
+                file.write(content)
+
     def read(self, path: str, most: int) -> bytes:
         """The content. Raises NotPlain where it has more than `most` bytes."""
         folders, _, name = path.rpartition("/")
@@ -156,7 +166,7 @@ def _names(folder: int) -> list[str]:
 def _open(name: str, folder: int, flags: int) -> int:
     """Open what lies in the folder under this name. Raises NotPlain for a link."""
     try:
-        return os.open(name, flags | os.O_NOFOLLOW, dir_fd=folder)
+        return os.open(name, flags | os.O_NOFOLLOW, 0o666, dir_fd=folder)
     except OSError:
         with contextlib.suppress(FileNotFoundError):
             if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
