@@ -106,11 +106,17 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     new                      a study file to begin with
     status                   how far studies are, and what runs
     request                  what run() is asked for
+    serve.following          a storage that is read again and again
+    serve.pages              what pages show of it
+    serve.app                addresses to pages, tables, figures, events
+    serve.guard              who may see them
+    serve.server             starts and ends them
     api                      run() for notebooks and scripts
     cli.app                  list, plan, tune
     cli.own                  new, check
     cli.results              status, report, verify, compare
     cli.export               export
+    cli.serve                serve
     cli.stored               the studies of a storage that they are given
     cli.cluster              submit, logs, stop, cluster-token, cluster-check
     cli.options              options with their help

@@ -189,7 +189,8 @@ def test_no_module_of_the_current_folder_goes_before_what_is_installed(study: St
 
 
 def test_the_recipe_keeps_its_promises(study: Study) -> None:
-    done = study("check", "network_width", "--steps", "3", "--set", "dataset=digits", "--set", "epochs=1")
+    small = ("--set", "dataset=digits", "--set", "epochs=1", "--set", "width=2")
+    done = study("check", "momentum", "--steps", "3", *small)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "broken" not in done.stdout
 
@@ -198,12 +199,12 @@ def test_the_recipe_keeps_its_promises(study: Study) -> None:
 def test_what_study_new_writes_passes_and_trains(study: Study, kind: str) -> None:
     made = study("new", "mine", f"--{kind}")
     assert made.returncode == 0, made.stderr
-    done = study("check", "mine.py")
+    done = study("check", "mine.py", "--steps", "3")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "broken" not in done.stdout
     assert ("a step takes" in done.stdout) == (kind == "class")
     assert ("a trial takes about" in done.stdout) == (kind == "function")
-    assert study("tune", "mine.py", "--in-process", "--seeds", "2").returncode == 0
+    assert study("tune", "mine.py", "--in-process", "--seeds", "1").returncode == 0
     again = study("new", "mine", f"--{kind}")
     assert again.returncode == 2
     assert "is there already" in again.stderr

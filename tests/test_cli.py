@@ -92,7 +92,7 @@ def test_plan_and_status_count_trials(finished: Study) -> None:
 
 
 def test_one_more_seed_trains_one_trial_per_arm(finished: Study) -> None:
-    more = finished("tune", "tiny_width.py", "--seeds", "3")
+    more = finished("tune", "tiny_width.py", "--seeds", "3", "--in-process")
     assert more.returncode == 0, more.stderr
     assert "6 trials: 4 stored, 2 to train" in more.stderr
     assert pd.read_csv(finished.folder / "results/tables/tiny_width.csv").n.tolist() == [3, 3]
@@ -190,7 +190,7 @@ def test_tuned_arms_report_the_test_accuracy_of_what_validation_selected(study: 
         " nuisance={'lr': tune.loguniform(0.001, 1.0)}, nuisance_samples=3,"
         " fixed={'dataset': 'digits', 'validation_size': 300, 'batch_size': 50})\n"
     )
-    done = study("tune", "tuned.py", "--seeds", "2")
+    done = study("tune", "tuned.py", "--seeds", "2", "--in-process")
     assert done.returncode == 0, done.stderr
     results = load(study.folder / "results")
     every, chosen = results.candidates("tuned"), results.of("tuned")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Study
+from serving import served
 from storages import made_storage
 
 from study import load
@@ -50,6 +51,11 @@ def test_every_command_of_the_docs_is_accepted(clone: Study, command: str) -> No
     for star in stars:
         place = words.index(star)
         words[place : place + 1] = sorted(str(path) for path in clone.folder.glob(star))
+    if words[0] == "serve":
+        here = ["results" if word.startswith("s3://") else word for word in words[1:]]
+        with served(clone.folder, *here) as page:
+            assert page.ask("/").status == 200
+        return
     if words[0] == "new":
         (clone.folder / f"{words[1]}.py").unlink(missing_ok=True)
     elif words[0] in ("tune", "plan") and not {"--help", "--dataset", "my_study.py"} & {*words}:
