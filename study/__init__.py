@@ -111,6 +111,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     serve.app                addresses to pages, tables, figures, events
     serve.guard              who may see them
     serve.server             starts and ends them
+    serve.beside             the same for the time of a run
     api                      run() for notebooks and scripts
     cli.app                  list, plan, tune
     cli.own                  new, check

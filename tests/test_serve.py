@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import HANG, Study
-from serving import Served, served
+from conftest import HANG, Study, wait_until
+from serving import SLOW, Served, served
 from storages import made_storage
 
 from study.declare.claims import increasing
@@ -220,3 +220,45 @@ def test_a_port_that_is_taken_and_a_package_that_is_missing_are_said(study: Stud
     done = study("serve", PYTHONPATH=path)
     assert done.returncode == 2
     assert "study serve needs starlette: pip install 'study[serve]'" in done.stderr
+
+
+def test_a_run_can_have_its_page_until_it_ends(study: Study) -> None:
+    (study.folder / "slow.py").write_text(SLOW)
+    run = study.begin("tune", "slow.py", "--seeds", "1", "--in-process", "--serve", "--port", "0")
+    assert run.stderr is not None
+    address = run.stderr.readline().split()[0]
+    page = Served(address, run)
+    page.wait_for("/study/slow", "1 running")
+    (study.folder / "go").touch()
+    _, err = run.communicate(timeout=HANG)
+    assert run.returncode == 0, err
+    with pytest.raises(ConnectionRefusedError):
+        page.ask("/")
+
+
+def test_a_page_ends_with_a_run_that_is_killed(study: Study) -> None:
+    (study.folder / "slow.py").write_text(SLOW)
+    run = study.begin("tune", "slow.py", "--seeds", "1", "--in-process", "--serve", "--port", "0")
+    assert run.stderr is not None
+    page = Served(run.stderr.readline().split()[0], run)
+    page.wait_for("/study/slow", "1 running")
+    run.kill()
+    run.communicate(timeout=HANG)
+
+    def is_gone() -> bool:
+        try:
+            page.ask("/")
+        except OSError:
+            return True
+        return False
+
+    wait_until(is_gone, "the end of the page")
+
+
+def test_a_run_whose_page_cannot_be_served_is_not_begun(study: Study, page: Served) -> None:
+    (study.folder / "slow.py").write_text(SLOW)
+    port = page.address.rstrip("/").rpartition(":")[2]
+    done = study("tune", "slow.py", "--in-process", "--serve", "--port", port)
+    assert done.returncode == 2
+    assert "can't be listened on: Address already in use" in done.stderr
+    assert not (study.folder / "results/trials").exists()

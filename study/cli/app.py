@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from study.cli import cluster, export, own, results, serve
+from study.cli import cluster, export, own, results
+from study.cli import serve as serving
 from study.cli.options import (
     Address,
     AsJson,
@@ -27,9 +28,11 @@ from study.cli.options import (
     MaxConcurrent,
     MaxFailures,
     MaxSeeds,
+    Port,
     Precision,
     SchedulerOption,
     Seeds,
+    Serve,
     Set,
     Storage,
     Studies,
@@ -57,7 +60,7 @@ app = typer.Typer(
 )
 app.add_typer(own.commands)
 app.add_typer(results.commands)
-app.add_typer(serve.commands)
+app.add_typer(serving.commands)
 app.add_typer(export.commands, name="export")
 app.add_typer(cluster.commands)
 
@@ -138,6 +141,8 @@ def tune(
     scheduler: SchedulerOption = None,
     tensorboard: TensorBoard = False,
     in_process: InProcess = False,
+    serve: Serve = False,
+    port: Port = 8080,
     as_json: AsJson = False,
 ) -> None:
     """Train a study's trials that the storage does not have yet; then print its table.
@@ -190,7 +195,8 @@ def tune(
         if dry_run:
             printing.plan(made, as_json)
             return
-        outcome = api.tune(made, store, options, console, more)
+        with _page(str(store.root), port) if serve else contextlib.nullcontext():
+            outcome = api.tune(made, store, options, console, more)
         if outcome.interrupted:
             raise KeyboardInterrupt
         try:
@@ -225,6 +231,16 @@ def _given(
     loaded: list[Study] = [*load_all(files).values()]
     changed = overrides(loaded, set_, dataset, epochs, precision)
     return loaded, changed, open_store(storage), data_dir or default_folder()
+
+
+@contextlib.contextmanager
+def _page(storage: str, port: int) -> Iterator[None]:
+    """The page of the storage, for as long as the run takes."""
+    from study.serve.beside import served_beside
+
+    with served_beside(storage, port) as said:
+        say(f"{said}, until this run ends", err=True)
+        yield
 
 
 @contextlib.contextmanager

@@ -118,6 +118,10 @@ SchedulerOption = Annotated[
     typer.Option(metavar="asha", help="Stop trials early that fall behind in the metric that is watched."),
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Forget the stored results of these trials first.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any that is free.")]
+Serve = Annotated[
+    bool, typer.Option("--serve", help="Show the storage in a browser meanwhile, as `study serve` does.")
+]
 InProcess = Annotated[
     bool,
     typer.Option(

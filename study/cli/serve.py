@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from typing import Annotated
 
 import typer
 
-from study.cli.options import Storage
+from study.cli.options import Port, Storage
 from study.cli.stored import Names, names_of
 from study.terminal import say
-
-Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any that is free.")]
 
 commands = typer.Typer()
 
@@ -31,6 +30,7 @@ def serve(
     ask_token: Annotated[
         bool, typer.Option("--ask-token", help="Ask for the token here too, on a machine that others use.")
     ] = False,
+    with_stdin: Annotated[bool, typer.Option("--with-stdin", hidden=True)] = False,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A name by which browsers reach it, behind a proxy; repeatable."),
@@ -70,8 +70,10 @@ def serve(
     shown = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host
     address = f"http://{shown}:{socket.getsockname()[1]}/"
     serve_pages(
-        followings, [socket], host, token, allow_host or (), lambda: say(f"{address} shows {store.root}")
-    )
+        followings, [socket], host, token, allow_host or (),
+        begun=lambda: say(f"{address} shows {store.root}"),
+        until=sys.stdin.read if with_stdin else None,
+    )  # fmt: skip
 
 
 def _token() -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 import uvicorn
@@ -37,8 +38,9 @@ def serve(
     token: str | None,
     more_hosts: Sequence[str],
     begun: Callable[[], None],
+    until: Callable[[], object] | None = None,
 ) -> None:
-    """Serve until the process is told to end by SIGINT or SIGTERM."""
+    """Serve until the process is told to end by SIGINT or SIGTERM, or `until` returns."""
     pages = Pages(followings)
     app = Guard(pages.app(), allowed_hosts(host, more_hosts), token, pages.login())
     config = uvicorn.Config(
@@ -50,6 +52,13 @@ def serve(
     before = {one: signal.signal(one, server.handle_exit) for one in (signal.SIGINT, signal.SIGTERM)}
     for following in followings.values():
         following.start()
+
+    def wait() -> None:
+        if until is not None:
+            until()
+            server.should_exit = True
+
+    threading.Thread(target=wait, name="until", daemon=True).start()
     try:
         begun()
         server.run(sockets=list(sockets))
