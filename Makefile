@@ -7,6 +7,7 @@
 # make notebook  docs/notebook.ipynb anew, with its outputs
 # make bench   study side by side with Ray Tune, Optuna and a plain script, into build/bench; BENCH=--quick for a
 #              first look; then the whole report, the speed of a step, the cost of a study besides it, of loading
+# make screenshots  the pictures of the pages in docs/images, with Chromium
 # make lock    clusters/requirements.txt anew, with what constraints.txt pins and the digests that the registry has
 
 PYTHON ?= python3
@@ -47,6 +48,9 @@ bench: .venv/.installed-bench
 
 chaos: .venv/.installed-test
 	$(BIN)/python tests/chaos --jobs 2 $(CHAOS)
+
+screenshots: .venv/.installed-test
+	$(BIN)/python docs/screenshots.py
 
 # --universal: for every Python from 3.11 and every processor, not only for those of this machine.
 lock: .venv/.installed-lock

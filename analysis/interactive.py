@@ -198,6 +198,14 @@ def viridis(share: float) -> str:
     return "#" + "".join(f"{round(part):02x}" for part in at)
 
 
+def over_time(name: str, moments: list[str], values: list[float], place: int) -> dict[str, Any]:
+    """A line over moments, as ISO 8601 has them, in the colour of this place."""
+    return {
+        "type": "scatter", "mode": "lines", "name": text(name), "x": moments, "y": values,
+        "line": {"color": COLOURS[place % len(COLOURS)], "width": 1.5},
+    }  # fmt: skip
+
+
 def dots(name: str, x: Any, y: Any, marker: dict[str, Any]) -> dict[str, Any]:
     """Dots without lines; `marker` as plotly.js has it."""
     return {

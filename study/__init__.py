@@ -99,6 +99,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     running.own_ray          a run's Ray, closed to other users
     running.scratch          a run's temporary folder
     running.stop_signals     Ctrl-C, SIGTERM, SIGHUP
+    running.machine          how much of a machine is in use
     running.allocator        freed memory that a process keeps
 
     check                    does a training keep its promises?
@@ -108,7 +109,9 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     request                  what run() is asked for
     serve.following          a storage that is read again and again
     serve.pages              what pages show of it
+    serve.running            of what is trained right now
     serve.app                addresses to pages, tables, figures, events
+    serve.answers            made once for all who ask the same
     serve.guard              who may see them
     serve.server             starts and ends them
     serve.beside             the same for the time of a run

@@ -229,6 +229,10 @@ def test_a_run_can_have_its_page_until_it_ends(study: Study) -> None:
     address = run.stderr.readline().split()[0]
     page = Served(address, run)
     page.wait_for("/study/slow", "1 running")
+    assert re.search(r"<td>\d+\.\d of \d+\.\d GB</td>", page.wait_for("/running", "<h2>Machines</h2>"))
+    shares = [value for line in page.ask("/machines.json").json["data"] for value in line["y"]]
+    assert shares
+    assert all(0 <= share <= 100 for share in shares)
     (study.folder / "go").touch()
     _, err = run.communicate(timeout=HANG)
     assert run.returncode == 0, err

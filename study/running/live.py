@@ -11,6 +11,7 @@ import numpy as np
 
 from study import provenance
 from study.plan import Trial
+from study.running import machine
 from study.running.history import History
 from study.running.resources import Resources
 from study.running.trial_run import TrialRun
@@ -77,6 +78,7 @@ class Live:
             "device": self._hardware["device"],
             "threads": self._share.threads,
             "gpus": self._share.gpus,
+            "machine": machine.use(run.device),
             "metrics": run.history.values(),
             "series": _series(run.history),
         }

@@ -1,7 +1,7 @@
 """Addresses -> pages, tables, figures and events. No part of an address reaches the file system.
 
 /                                   all studies
-/running                            what runs now
+/running                            what runs now, and machines.json: what is in use of theirs
 /compare?a=STUDY&b=STUDY            two side by side
 /study/NAME                         a study
 /study/NAME/table.csv, trials.csv   its tables
@@ -13,45 +13,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import importlib.util
 import json
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jinja2
-from sse_starlette.sse import EventSourceResponse
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from study.serve import pages
+from study.serve import pages, running
+from study.serve.answers import Answers
 from study.serve.following import Following
 from study.terminal import rough_duration
 
 HERE = Path(__file__).parent
-# How often it is looked whether there is something to tell.
-EVENT_SECONDS = 0.25
-# Answers that are kept while nothing changes, for those who ask the same.
-MOST_KEPT = 200
-# A query of more characters is none of ours.
-MOST_QUERY = 4000
-
-
-class Answer(NamedTuple):
-    """A made page, table or figure; `made_from` says of which state of things."""
-
-    made_from: object
-    content: bytes
-    media_type: str
-    tag: str
 
 
 class Pages:
@@ -60,7 +41,7 @@ class Pages:
     def __init__(self, followings: Mapping[str, Following]) -> None:
         self._followings = followings
         self._main = next(iter(followings.values()))
-        self._kept: OrderedDict[str, Answer] = OrderedDict()
+        self._answers = Answers(followings)
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -84,6 +65,7 @@ class Pages:
         routes = [
             Route("/", self.studies),
             Route("/running", self.running),
+            Route("/machines.json", self.machines),
             Route("/compare", self.compare),
             Route("/events", self.events),
             Route("/study/{name:str}", self.study),
@@ -105,7 +87,7 @@ class Pages:
             count = pages.trial_count(self._main.now)
             return self._page("studies.html", "*", rows=rows, asked=asked, trials=count)
 
-        return await self._kept_answer(request, "*", show)
+        return await self._answers.kept(request, "*", show)
 
     async def study(self, request: Request) -> Response:
         name = self._name(request)
@@ -125,7 +107,7 @@ class Pages:
                                     _whole(asked.get("page", "1"))),
             )  # fmt: skip
 
-        return await self._kept_answer(request, name, show)
+        return await self._answers.kept(request, name, show)
 
     async def trial(self, request: Request) -> Response:
         name, key = self._name(request), request.path_params["key"]
@@ -139,11 +121,18 @@ class Pages:
             asked = dict(request.query_params)
             return self._page("trial.html", name, name=name, **shown, all_metrics=metrics, asked=asked)
 
-        return await self._kept_answer(request, name, show)
+        return await self._answers.kept(request, name, show)
 
     async def running(self, request: Request) -> Response:
-        return await self._kept_answer(
-            request, "*", lambda: self._page("running.html", "*", rows=pages.running(self._main))
+        def show() -> str:
+            rows, machines = running.trials(self._main), running.machines(self._main)
+            return self._page("running.html", "*", rows=rows, machines=machines)
+
+        return await self._answers.kept(request, "*", show)
+
+    async def machines(self, request: Request) -> Response:
+        return await self._answers.kept(
+            request, "*", lambda: json.dumps(running.use_over_time(self._main)), "application/json"
         )
 
     async def compare(self, request: Request) -> Response:
@@ -156,7 +145,7 @@ class Pages:
                 rows = pages.compared(*names[a], *names[b])
             return self._page("compare.html", "*", names=list(names), a=a, b=b, rows=rows)
 
-        return await self._kept_answer(request, "*", show)
+        return await self._answers.kept(request, "*", show)
 
     def _names(self) -> dict[str, tuple[Following, str]]:
         """All studies of all storages: those of the first by name, others with their storage."""
@@ -177,7 +166,7 @@ class Pages:
             content: bytes = tables.csv(table)
             return content
 
-        return await self._kept_answer(request, name, make, "text/csv", f"{name}.csv")
+        return await self._answers.kept(request, name, make, "text/csv", f"{name}.csv")
 
     async def trials(self, request: Request) -> Response:
         name = self._name(request)
@@ -188,7 +177,7 @@ class Pages:
             content: bytes = tables.csv(self._main.results(name).candidates(name))
             return content
 
-        return await self._kept_answer(request, name, make, "text/csv", f"{name}-trials.csv")
+        return await self._answers.kept(request, name, make, "text/csv", f"{name}-trials.csv")
 
     async def figure(self, request: Request) -> Response:
         name, kind = self._name(request), request.path_params["figure"]
@@ -217,7 +206,7 @@ class Pages:
                 return json.dumps(hyperparameters.parallel(results, name, metric))
             raise HTTPException(404, "There is no such figure.")
 
-        return await self._kept_answer(request, name, make, "application/json", beats=kind == "curves")
+        return await self._answers.kept(request, name, make, "application/json", beats=kind == "curves")
 
     async def on_paper(self, request: Request) -> Response:
         name, figure, kind = self._name(request), request.path_params["figure"], request.path_params["kind"]
@@ -233,7 +222,7 @@ class Pages:
             content: bytes = figures.rendered(draw(results, name), kind)
             return content
 
-        return await self._kept_answer(request, name, make, types[kind], f"{name}-{figure}.{kind}")
+        return await self._answers.kept(request, name, make, types[kind], f"{name}-{figure}.{kind}")
 
     async def trial_curves(self, request: Request) -> Response:
         name, key = self._name(request), request.path_params["key"]
@@ -246,55 +235,13 @@ class Pages:
             shown = interactive.of_trial(results, name, key, metric, self._main.now.running.get(key))
             return json.dumps(shown)
 
-        return await self._kept_answer(request, name, make, "application/json", beats=True)
+        return await self._answers.kept(request, name, make, "application/json", beats=True)
 
     async def events(self, request: Request) -> Response:
         study = request.query_params.get("study", "*")
-
-        async def tell() -> AsyncIterator[dict[str, str]]:
-            told: object = None
-            while True:
-                state = self._state(study, beats=True)
-                if state != told:
-                    yield {"data": hashlib.sha256(repr(state).encode()).hexdigest()[:16]}
-                    told = state
-                await asyncio.sleep(EVENT_SECONDS)
-
-        return EventSourceResponse(tell(), ping=15)
-
-    def _state(self, study: str, beats: bool) -> object:
-        """What a page of the study, or of all (`*`), is made from."""
-        now = self._main.now
-        versions: object = now.versions.get(study) if study != "*" else tuple(
-            following.now.versions.get(name) for following in self._followings.values() for name in following.now.rows
-        )  # fmt: skip
-        return versions, now.problems, now.unread, now.away, now.read_at is None, now.beats if beats else 0
-
-    async def _kept_answer(
-        self, request: Request, study: str, make: Callable[[], str | bytes], media_type: str = "text/html",
-        name: str = "", beats: bool = True,
-    ) -> Response:  # fmt: skip
-        """What `make` gives, made once for all who ask the same while nothing of the study changes."""
-        address = f"{request.url.path}?{request.url.query}"
-        if len(address) > MOST_QUERY:
-            raise HTTPException(414, "That address is too long.")
-        state = self._state(study, beats)
-        kept = self._kept.get(address)
-        if kept is None or kept.made_from != state:
-            made = await run_in_threadpool(make)
-            content = made.encode() if isinstance(made, str) else made
-            kept = Answer(state, content, media_type, f'"{hashlib.sha256(content).hexdigest()[:24]}"')
-            self._kept[address] = kept
-        self._kept.move_to_end(address)
-        while len(self._kept) > MOST_KEPT:
-            self._kept.popitem(last=False)
-        headers = {"ETag": kept.tag, "Cache-Control": "private, no-cache"}
-        if name:
-            plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in name if c.isascii())
-            headers["Content-Disposition"] = f'attachment; filename="{plain}"'
-        if request.headers.get("if-none-match") == kept.tag:
-            return Response(status_code=304, headers=headers)
-        return Response(kept.content, media_type=kept.media_type, headers=headers)
+        if study != "*" and study not in self._main.now.rows:
+            raise HTTPException(404, f"There is no study {study!r} in this storage.")
+        return self._answers.events(study)
 
     def _name(self, request: Request) -> str:
         name: str = request.path_params["name"]

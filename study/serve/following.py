@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -30,6 +31,9 @@ COST_RATIO = 10
 PORTION_SECONDS = 1.0
 # A file that could not be read is tried again after so long: it may have been replaced.
 AGAIN_SECONDS = 30.0
+
+# Of each machine so many moments are kept: at one a second an hour and more.
+MOST_MOMENTS = 5000
 
 NOTHING = States(set(), set(), set(), set(), set(), set())
 
@@ -69,6 +73,9 @@ class Following:
         self._list_again = 0.0
         self._records: dict[str, tuple[str, dict[str, Any]]] = {}  # with the digest of what was read
         self._rows: dict[str, dict[str, Any]] = {}
+        self.machines: dict[
+            str, deque[tuple[str, dict[str, float]]]
+        ] = {}  # by node: when, and what was in use
         self._unreadable: dict[str, tuple[float, str]] = {}
         self._marks: dict[str, object] = {}
         self._made: dict[tuple[str, str], tuple[int, Any]] = {}
@@ -92,8 +99,9 @@ class Following:
         def gather() -> Results:
             now = self.now
             record = now.records[study]
-            known = (self._rows.keys() | now.states.stopped) & set(keys_of(record))
-            found: Results = gathered(self.store, {study: record}, now.states, known, self._rows)
+            rows = dict(self._rows)  # to which our thread goes on to add
+            known = (rows.keys() | now.states.stopped) & set(keys_of(record))
+            found: Results = gathered(self.store, {study: record}, now.states, known, rows)
             return found
 
         return self.made(study, "results", gather)
@@ -167,6 +175,10 @@ class Following:
             said["updated"] for said in now.running.values()
         ]
         self.now = replace(now, running=running, beats=now.beats + moved)
+        for said in sorted(running.values(), key=lambda said: said["updated"]):
+            course = self.machines.setdefault(said["node"], deque(maxlen=MOST_MOMENTS))
+            if said.get("machine") and (not course or said["updated"] > course[-1][0]):
+                course.append((said["updated"], said["machine"]))
         self._count(problems)
 
     def _read_results(self) -> None:

@@ -237,18 +237,6 @@ def _metrics(following: Following, name: str, said: dict[str, Any] | None) -> li
     return [(metric.title, metric.text(values[one])) for one, metric in metrics.items() if one in values]
 
 
-def running(following: Following) -> list[dict[str, Any]]:
-    """What runs now: a row of each running trial, by node."""
-    now = following.now
-    rows = [
-        {**trial, "study": name, "said": now.running[trial["key"]]}
-        for name, row in now.rows.items()
-        for trial in row["now"]
-        if trial["key"] in now.running
-    ]
-    return sorted(rows, key=lambda row: (row["node"], row["study"], row["arm"], row["seed"]))
-
-
 def compared(a: Following, study_a: str, b: Following, study_b: str) -> list[dict[str, str]]:
     """Two studies side by side: a row of each arm that both have."""
     from study.analysis.comparison import side_by_side

@@ -14,8 +14,8 @@ from study.serve.app import Pages
 from study.serve.following import Following
 from study.serve.guard import Guard, allowed_hosts
 
-# Open events are ended after so long where we are told to stop.
-LAST_SECONDS = 1
+# What is still open is ended after so long where we are told to stop.
+LAST_SECONDS = 3
 
 
 def listening(host: str, port: int) -> socket.socket:

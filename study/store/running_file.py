@@ -31,6 +31,21 @@ class SeriesRecord(Record):
     values: list[float]
 
 
+class MachineRecord(Record):
+    """What of the trial's machine is in use by whatever runs there: memory in bytes, `busy` in cores.
+
+    `gpu_busy` is a share of the time; what of a GPU is not known is absent.
+    """
+
+    busy: float
+    cores: float
+    memory_used: float
+    memory: float
+    gpu_busy: float | None = None
+    gpu_memory_used: float | None = None
+    gpu_memory: float | None = None
+
+
 class RunningRecord(FileRecord):
     """`seconds` of training so far, `rate` in what the training counts a second, `metrics` what each counts as so far.
 
@@ -56,6 +71,7 @@ class RunningRecord(FileRecord):
     device: Label
     threads: Count
     gpus: float
+    machine: MachineRecord | None = None
     notes: list[Label]
     metrics: Values
     series: Annotated[dict[Label, SeriesRecord], Field(max_length=MOST_NUMBERS)]
