@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip install --quiet --retries 10 --timeout 120 --constra
 # Three files of tests at a time, on two cores: most of them wait; the longest, chaos and cluster, are the first in order.
 AT_ONCE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: study report test test-cluster lint notebook bench chaos lock clean
+.PHONY: study report test test-cluster lint notebook screenshots bench chaos lock clean
 
 study: .venv/.installed
 	$(BIN)/study tune network_width --dataset digits --epochs 5 --set batch_size=32 --seeds 3
