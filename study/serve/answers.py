@@ -23,7 +23,7 @@ EVENT_SECONDS = 0.25
 # Of the time one part in so many goes into making what followers ask for; of the changes meanwhile they see the last.
 COST_RATIO = 4
 # Answers that are kept while nothing changes, for those who ask the same.
-MOST_KEPT = 200
+MOST_KEPT, MOST_KEPT_BYTES = 200, 50_000_000
 # An address with more characters is none of ours.
 MOST_ADDRESS = 4000
 
@@ -87,7 +87,7 @@ class Answers:
                     found = await self._made(state, study, make, media_type)
         self._kept[address] = found
         self._kept.move_to_end(address)
-        while len(self._kept) > MOST_KEPT:
+        while len(self._kept) > MOST_KEPT or self._bytes() > MOST_KEPT_BYTES:
             self._kept.popitem(last=False)
         headers = {"ETag": found.tag, "Cache-Control": "private, no-cache"}
         if name:
@@ -96,6 +96,9 @@ class Answers:
         if request.headers.get("if-none-match") == found.tag:
             return Response(status_code=304, headers=headers)
         return Response(found.content, media_type=found.media_type, headers=headers)
+
+    def _bytes(self) -> int:
+        return sum(len(kept.content) for kept in self._kept.values())
 
     def _found(self, address: str, state: State) -> Answer | None:
         kept = self._kept.get(address)

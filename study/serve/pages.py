@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 ROWS = 100
 # Of an error's traceback so much is shown: its end, where the error stands.
 MOST_ERROR = 20_000
-# The parts of a study's trials, in the order in which they are told.
-PARTS = ("finished", "stopped", "running", "begun", "failed", "missing")
-SORTED = ("name", "changed", "progress", "left")
 
 
 def studies(
@@ -31,7 +28,7 @@ def studies(
 ) -> list[dict[str, Any]]:
     """A row of each study whose name, title or question has all the words, and that is in this state.
 
-    state: running, unfinished, finished, failed or undecided; order: one of SORTED.
+    state: running, unfinished, finished, failed or undecided; order: name, changed, progress or left.
     """
     now = following.now
     rows = []
