@@ -8,6 +8,7 @@ and leaves one with seeds that still run.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -38,7 +39,7 @@ def main() -> None:
     more = [*STUDY, "tune", "l2_regularization", "--epochs", "200", "--seeds", "2", *SMALL, "--in-process"]
     serve = [*STUDY, "serve", "--port", "0", "--storage", str(STORAGE)]
     with (
-        subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server,
+        subprocess.Popen(serve, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server,
         subprocess.Popen(more, cwd=ROOT, stderr=subprocess.DEVNULL) as running,
     ):
         assert server.stdout is not None
@@ -55,7 +56,9 @@ def take(address: str) -> None:
     options = webdriver.ChromeOptions()
     for word in ("--headless=new", "--no-sandbox", "--hide-scrollbars"):
         options.add_argument(word)
-    browser = webdriver.Chrome(options)
+    # Named, they are not asked for elsewhere.
+    options.binary_location = shutil.which("chromium") or ""
+    browser = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
     browser.get(address)
     until(lambda: "running" in browser.find_element(By.ID, "studies").text)
     for name, page, width, height, scheme in PICTURES:

@@ -50,6 +50,10 @@ def test_a_study_is_shown_with_its_table_claims_trials_and_how_to_run_it_again(p
     assert "1 diverged" in page.ask("/").text
 
 
+def test_when_a_study_last_changed_is_when_its_last_trial_was_begun(page: Served) -> None:
+    assert '<time datetime="2026-01-01T00:00:00+00:00">' in page.ask("/study/width").text
+
+
 def test_nothing_of_a_storage_becomes_markup(page: Served) -> None:
     for path in (
         "/",
@@ -266,3 +270,14 @@ def test_a_run_whose_page_cannot_be_served_is_not_begun(study: Study, page: Serv
     assert done.returncode == 2
     assert "can't be listened on: Address already in use" in done.stderr
     assert not (study.folder / "results/trials").exists()
+
+
+def test_a_storage_on_s3_is_followed(bucket: str, s3: dict[str, str], tmp_path: Path) -> None:
+    arms = {"12": (0.95, 0.96), "25": (0.96, None)}
+    made_storage(f"{bucket}/served", arms)
+    with served(tmp_path, "--storage", f"{bucket}/served", **s3) as page:
+        page.wait_for("/study/width", "3/4")
+        made_storage(f"{bucket}/served", arms | {"25": (0.96, 0.97)})
+        page.wait_for("/study/width", "4/4")
+        page.wait_for("/study/width", "96.50 ± ")
+        assert page.ask("/study/width/curves.json").json["data"]

@@ -69,6 +69,17 @@ def test_what_a_form_asks_for_is_drawn_and_stands_in_the_address(
     browser.get(f"{page.address}study/width")
     wait_until(lambda: drawn(browser, "curves") > 0, "curves")
     before = drawn(browser, "curves")
+    buttons = browser.find_elements(By.CSS_SELECTOR, "#curves .modebar-btn")
+    assert [button.get_attribute("data-title") for button in buttons] == [
+        "Zoom",
+        "Pan",
+        "Zoom in",
+        "Zoom out",
+        "Autoscale",
+        "Reset axes",
+        "Save as SVG",
+        "Save as PNG",
+    ]  # none that sends the figure anywhere
     browser.find_element(By.CSS_SELECTOR, "[data-plot=curves] [name=seeds]").click()
     wait_until(lambda: drawn(browser, "curves") > before, "lines of single seeds")
     assert "seeds=on" in browser.current_url

@@ -26,10 +26,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from upath import UPath
 
 from study.serve import pages, running
 from study.serve.answers import Answers
 from study.serve.following import Following
+from study.store.files import is_local
 from study.terminal import rough_duration
 
 HERE = Path(__file__).parent
@@ -252,13 +254,21 @@ class Pages:
     def _page(self, template: str, follows: str, **shown: Any) -> str:
         now = self._main.now
         return self._templates.get_template(template).render(
-            now=now, store=str(self._main.store.root), follows=follows, **shown
+            now=now, store=_named(self._main.store.root), follows=follows, **shown
         )
 
     async def _mistake(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         page = self._page("mistake.html", "*", said=error.detail)
         return Response(page, status_code=error.status_code, media_type="text/html")
+
+
+def _named(root: UPath) -> str:
+    """The storage as whoever started this knows it: below the current folder without that."""
+    here = Path.cwd()
+    if is_local(root) and Path(root.path).is_relative_to(here):
+        return str(Path(root.path).relative_to(here))
+    return str(root)
 
 
 async def _plotly(request: Request) -> Response:

@@ -78,6 +78,7 @@ class Following:
         ] = {}  # by node: when, and what was in use
         self._unreadable: dict[str, tuple[float, str]] = {}
         self._marks: dict[str, object] = {}
+        self._whole = False  # every result has been read once
         self._made: dict[tuple[str, str], tuple[int, Any]] = {}
         self._making = threading.RLock()
         self._ended = threading.Event()
@@ -202,6 +203,7 @@ class Following:
                 self._unreadable[key] = time.monotonic(), str(problem)
         self.now = replace(self.now, unread=left)
         self._count([])
+        self._whole = self._whole or not left
 
     def _count(self, problems: list[str]) -> None:
         """What has changed of each study since it was last counted."""
@@ -219,7 +221,7 @@ class Following:
                 frozenset(keys & now.running.keys()),
             )
             if mark != self._marks.get(name):
-                changed[name] = datetime.now(UTC) if name in self._marks else self._last_ended(known)
+                changed[name] = datetime.now(UTC) if self._whole else self._last_ended(known)
                 versions[name] = versions.get(name, 0) + 1
                 self._marks[name] = mark
         unreadable = [problem for _, problem in self._unreadable.values()]

@@ -38,6 +38,7 @@ async function draw(place) {
   else {
     await Plotly.react(place, figure.data, dressed(figure.layout), {
       displaylogo: false,
+      showSendToCloud: false, // plotly.js would offer to upload the figure
       responsive: true,
       modeBarButtonsToRemove: ["select2d", "lasso2d", "toImage"],
       modeBarButtonsToAdd: ["svg", "png"].map((format) => ({
