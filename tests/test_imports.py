@@ -41,8 +41,8 @@ KNOW_RAY = {
 }  # fmt: skip
 KNOW_TORCH = {
     "images.convolution", "images.data", "images.models", "images.optimization", "images.step_graph", "images.training",
-    "provenance", "running.probe", "running.resources", "running.trial_run", "seeds", "store.checkpoint_file",
-    "store.format1_state",
+    "provenance", "running.machine", "running.probe", "running.resources", "running.trial_run", "seeds",
+    "store.checkpoint_file", "store.format1_state",
 }  # fmt: skip
 # Words of the image training, which no file of the engine or of analysis may have.
 OF_IMAGES = re.compile(
