@@ -245,7 +245,9 @@ def load(storage: str | Path | TrialStore, studies: Iterable[str] | None = None)
         except (Damaged, StorageError) as problem:
             problems.append(str(problem))
     states = store.states()
-    ended = states.finished | states.stopped
+    nameless = sorted(key for key in states.stopped if not key.isprintable())
+    problems += [f"{store.root}/trials/{key}: is no name of a trial" for key in nameless]
+    ended = (states.finished | states.stopped) - set(nameless)
     if studies is not None:
         ended &= {key for record in records.values() for key in keys_of(record)}
     found = gathered(store, records, states, ended, {})
@@ -266,10 +268,6 @@ def gathered(
     """
     problems, rows = [], []
     wanted = set(keys)
-    stopped = wanted & states.stopped
-    if nameless := {key for key in stopped if not key.isprintable()}:
-        problems += [f"{store.root}/trials/{key}: is no name of a trial" for key in sorted(nameless)]
-        stopped -= nameless
     for key in sorted(wanted & states.finished):
         try:
             if key not in known:
@@ -277,7 +275,7 @@ def gathered(
             rows.append(known[key])
         except (Damaged, StorageError) as problem:
             problems.append(str(problem))
-    rows += [{"key": key, "status": "stopped"} for key in sorted(stopped)]
+    rows += [{"key": key, "status": "stopped"} for key in sorted(wanted & states.stopped)]
     metrics = {metric.name: metric for record in records.values() for metric in metrics_of(record)}
     best = [name for name, metric in metrics.items() if metric.counts == "best"][:MOST_METRICS]
     return Results(store, records, table_of(rows, metrics, best), problems)

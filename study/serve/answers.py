@@ -109,7 +109,7 @@ class Answers:
     ) -> Answer:
         started = time.monotonic()
         made = await run_in_threadpool(make)
-        content = made.encode() if isinstance(made, str) else made
+        content = made.encode("utf-8", "replace") if isinstance(made, str) else made
         shown, since, spent = self._shown[study]
         self._shown[study] = shown, since, spent + time.monotonic() - started
         return Answer(state, content, media_type, f'"{hashlib.sha256(content).hexdigest()[:24]}"')
