@@ -10,7 +10,7 @@ import pandas as pd
 
 from study.metric import Metric
 
-from .interactive import COLOURS, Plot, axis, dots, numbers, text, viridis
+from .interactive import COLOURS, OF_MEANS, Plot, axis, dots, numbers, text, viridis
 from .results import ENDED, Results, measured
 from .statistics import half_widths
 
@@ -49,17 +49,13 @@ def against(results: Results, study: str, metric: str, first: str, second: str =
     bar = {"title": {"text": text(shown.title), "side": "right"}}
     if max(x.nunique(), y.nunique()) > MOST_IN_TABLE:
         marker = {
-            "color": numbers(values),
-            "colorscale": SCALE,
-            "showscale": True,
-            "size": 9,
-            "colorbar": bar,
-        }
+            "color": numbers(values), "colorscale": SCALE, "showscale": True, "size": 9, "colorbar": bar,
+        }  # fmt: skip
         data = [{**dots(shown.title, _values(x), _values(y), marker), "text": numbers(values)}]
         return {"data": data, "layout": layout, "notes": []}
-        rows: list[str] = sorted(y.map(str).unique(), key=_in_order)
-    columns: list[str] = sorted(x.map(str).unique(), key=_in_order)
-    means = pd.crosstab(y.map(str), x.map(str), values, aggfunc="mean").reindex(index=rows, columns=columns)
+    rows: list[str] = sorted(_names(y).unique(), key=_in_order)
+    columns: list[str] = sorted(_names(x).unique(), key=_in_order)
+    means = pd.crosstab(_names(y), _names(x), values, aggfunc="mean").reindex(index=rows, columns=columns)
     heat = {
         "type": "heatmap", "x": [text(one) for one in columns], "y": [text(one) for one in rows],
         "z": [numbers(row) for row in means.to_numpy(float)], "colorscale": SCALE, "colorbar": bar,
@@ -73,15 +69,16 @@ def against(results: Results, study: str, metric: str, first: str, second: str =
 
 def _against_one(name: str, x: pd.Series, values: pd.Series, metric: Metric) -> Plot:
     kind = _kind(x)
-    shown = x if kind != "category" else x.map(str)
-    data = [dots("trials", _values(shown), values, {"opacity": 0.45, "size": 6, "color": COLOURS[0]})]
-    groups = values.groupby(shown)
+    data = [dots("trials", _values(x), numbers(values), {"opacity": 0.45, "size": 6, "color": COLOURS[0]})]
+    groups = values.groupby(x if kind != "category" else _names(x))
     if groups.size().max() > 1:
         means = groups.mean()
         widths = pd.Series(half_widths(groups.std(ddof=1), groups.count()), means.index).fillna(0)
-        mean = dots("mean, 95 % interval", _values(means.index.to_series()), means, {"color": COLOURS[5]})
+        mean = dots(
+            "mean, 95 % interval", _values(means.index.to_series()), numbers(means), {"color": OF_MEANS}
+        )
         error = {"type": "data", "array": numbers(widths), "thickness": 1.5}
-        data.append({**mean, "mode": "lines+markers", "error_y": error, "line": {"color": COLOURS[5]}})
+        data.append({**mean, "mode": "lines+markers", "error_y": error, "line": {"color": OF_MEANS}})
     layout = {"xaxis": axis(name, kind), "yaxis": axis(metric.title)}
     notes = ["A dot is a trial; means are over seeds and over all other hyperparameters."]
     return {"data": data, "layout": layout, "notes": notes}
@@ -91,10 +88,12 @@ def parallel(results: Results, study: str, metric: str) -> Plot:
     """Every trial a line over the hyperparameters in which trials differ, coloured by the metric."""
     by, shown = varied(results, study), results.metrics(study)[metric]
     values = measured(_every(results, study), metric) * shown.scale
-    known = values.notna()
+    known = values.notna().to_numpy() & pd.DataFrame(by).notna().all(axis=1).to_numpy()
+    if not known.any():
+        return {"data": [], "layout": {}, "notes": []}
     axes = [*by.items(), (shown.title, values)]
     places = {name: _places(column[known]) for name, column in axes}
-    order = values[known].rank(pct=True).to_numpy()
+    order = values[known].rank(pct=True).to_numpy(float)
     shade = np.clip((order * SHADES).astype(int), 0, SHADES - 1)
     data = []
     names = [text(name) for name in places]
@@ -109,23 +108,17 @@ def parallel(results: Results, study: str, metric: str) -> Plot:
             }
         )  # fmt: skip
     ends = [
-        {
-            "x": name, "y": y, "text": text(end), "showarrow": False, "yanchor": anchor,
-        }
+        {"x": name, "y": y, "text": text(end), "showarrow": False, "yanchor": anchor}
         for name, (_, low, high) in zip(names, places.values(), strict=True)
         for y, end, anchor in ((0, low, "top"), (1, high, "bottom"))
-    ]  # fmt: skip
+    ]
     notes = [f"A line is a trial; the brighter, the higher its {shown.title}."]
     layout = {
         "xaxis": {"type": "category", "categoryarray": names, "showgrid": True},
         "yaxis": {"visible": False, "range": [-0.1, 1.1]},
         "annotations": ends,
     }
-    return {
-        "data": data,
-        "layout": layout,
-        "notes": notes,
-    }
+    return {"data": data, "layout": layout, "notes": notes}
 
 
 def _every(results: Results, study: str) -> pd.DataFrame:
@@ -138,8 +131,8 @@ def _places(column: pd.Series) -> tuple[npt.NDArray[np.float64], str, str]:
     """Where each value lies between the lowest (0) and the highest (1), and those two as text."""
     kind = _kind(column)
     if kind == "category":
-        names = sorted(column.map(str).unique(), key=_in_order)
-        at = column.map(str).map({name: place for place, name in enumerate(names)}).to_numpy(float)
+        names = sorted(_names(column).unique(), key=_in_order)
+        at = _names(column).map({name: place for place, name in enumerate(names)}).to_numpy(float)
         low, high = names[0], names[-1]
     else:
         at = column.to_numpy(float)
@@ -156,6 +149,11 @@ def _kind(column: pd.Series) -> str:
     return "log" if low > 0 and high / low >= WIDE else "linear"
 
 
+def _names(column: pd.Series) -> pd.Series:
+    """The values as categories: whole numbers without a point, though a missing one makes floats of them."""
+    return column.map(lambda value: f"{value:g}" if isinstance(value, float) else str(value))
+
+
 def _in_order(text: str) -> tuple[int, float, str]:
     try:
         return 0, float(text), text
@@ -164,4 +162,7 @@ def _in_order(text: str) -> tuple[int, float, str]:
 
 
 def _values(column: pd.Series) -> list[Any]:
-    return [text(value) if isinstance(value, str) else float(value) for value in column]
+    """Numbers as they are, on an axis of categories texts."""
+    if _kind(column) != "category":
+        return [float(value) for value in column]
+    return [text(name) for name in _names(column)]

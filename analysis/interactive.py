@@ -19,8 +19,9 @@ from . import plotted
 from .results import Results
 from .series import by_trial
 
-# Those of the figures on paper (study.mplstyle), legible on light and on dark grounds.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C8C", "#B8A100")
+# Those of the figures on paper (study.mplstyle), but for its yellow, which a light ground hides, and its black.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8A100", "#8C8C8C")
+OF_SEEDS, OF_MEANS, OF_PUBLISHED = COLOURS[0], COLOURS[3], COLOURS[4]
 # Arms that are drawn where none were chosen, and trials of each: more can't be told apart, and take time to read.
 FIRST_ARMS, MOST_SEEDS = 12, 30
 # Points of a line: a screen has not many more across.
@@ -78,7 +79,7 @@ def curves(results: Results, study: str, shown: Shown, running: Mapping[str, dic
         "legend": {"title": {"text": text(results.studies[study]["varies"].replace("_", " "))}},
         "hovermode": "closest",
     }
-    return {"data": data, "layout": layout, "notes": _about(found, arms, chosen, trials, shown)}
+    return {"data": data, "layout": layout, "notes": _about(found, arms, chosen, trials)}
 
 
 def _band_and_line(arm: str, shown: pd.DataFrame, colour: str, metric: Metric) -> list[dict[str, Any]]:
@@ -128,9 +129,7 @@ def _of_running(
     return lines
 
 
-def _about(
-    found: plotted.Curves, arms: list[str], chosen: list[str], trials: pd.DataFrame, shown: Shown
-) -> list[str]:
+def _about(found: plotted.Curves, arms: list[str], chosen: list[str], trials: pd.DataFrame) -> list[str]:
     notes = []
     if found.is_smoothed:
         over = "3 % of the curve" if found.window is None else f"{found.window} steps"
@@ -169,16 +168,21 @@ def effects(results: Results, study: str) -> Plot:
     names = [text(arm) for arm in shown.arm]
     each = [(name, value) for name, seeds in zip(names, shown.seeds, strict=True) for value in seeds]
     data: list[dict[str, Any]] = [
-        dots("seeds", [one[0] for one in each], [one[1] for one in each], {"opacity": 0.5, "size": 6}),
+        dots(
+            "seeds", [name for name, _ in each], numbers([value for _, value in each]),
+            {"opacity": 0.5, "size": 6, "color": OF_SEEDS},
+        ),
         {
-            **dots("mean, 95 % interval", names, shown["mean"], {"size": 10, "symbol": "line-ew-open"}),
+            **dots(
+                "mean, 95 % interval", names, numbers(shown["mean"]),
+                {"size": 10, "symbol": "line-ew-open", "color": OF_MEANS},
+            ),
             "error_y": {"type": "data", "array": numbers(shown.half_width.fillna(0)), "thickness": 1.5},
         },
-    ]
+    ]  # fmt: skip
     if shown.published.notna().any():
-        data.append(dots("published", names, shown.published, {"symbol": "diamond-open", "size": 9}))
-    for place, one in enumerate(data):
-        one["marker"]["color"] = COLOURS[(0, 6, 5)[place]]
+        marker = {"symbol": "diamond-open", "size": 9, "color": OF_PUBLISHED}
+        data.append(dots("published", names, numbers(shown.published), marker))
     of_arms = axis(results.studies[study]["varies"].replace("_", " "), "category")
     layout = {"xaxis": {**of_arms, "categoryarray": names}, "yaxis": axis(metric.title)}
     return {"data": data, "layout": layout, "notes": []}
@@ -192,10 +196,10 @@ def colours_of(n: int) -> list[str]:
 
 
 def viridis(share: float) -> str:
-    """The colour at this share of matplotlib's scale `viridis`, from a few of its points."""
-    points = np.array([[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]], float)
-    at = [np.interp(share * (len(points) - 1), range(len(points)), points[:, part]) for part in range(3)]
-    return "#" + "".join(f"{round(part):02x}" for part in at)
+    """The colour at this share of the scale of figures with many arms."""
+    from .own_matplotlib import colormaps, to_hex  # which takes a second, and few arms need none
+
+    return to_hex(colormaps["viridis"](share))
 
 
 def over_time(name: str, moments: list[str], values: list[float], place: int) -> dict[str, Any]:
@@ -206,12 +210,9 @@ def over_time(name: str, moments: list[str], values: list[float], place: int) ->
     }  # fmt: skip
 
 
-def dots(name: str, x: Any, y: Any, marker: dict[str, Any]) -> dict[str, Any]:
+def dots(name: str, x: list[Any], y: list[Any], marker: dict[str, Any]) -> dict[str, Any]:
     """Dots without lines; `marker` as plotly.js has it."""
-    return {
-        "type": "scatter", "mode": "markers", "name": text(name), "x": list(x),
-        "y": numbers(y) if not isinstance(y, list) else y, "marker": {**marker},
-    }  # fmt: skip
+    return {"type": "scatter", "mode": "markers", "name": text(name), "x": x, "y": y, "marker": marker}
 
 
 def axis(title: str, kind: str = "linear") -> dict[str, Any]:

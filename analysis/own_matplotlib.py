@@ -35,7 +35,7 @@ from matplotlib import colormaps, style  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from matplotlib.cm import ScalarMappable  # noqa: E402
-from matplotlib.colors import Normalize  # noqa: E402
+from matplotlib.colors import Normalize, to_hex  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
-__all__ = ["Axes", "Figure", "FigureCanvasAgg", "Normalize", "ScalarMappable", "colormaps", "style"]
+__all__ = ["Axes", "Figure", "FigureCanvasAgg", "Normalize", "ScalarMappable", "colormaps", "style", "to_hex"]
