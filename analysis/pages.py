@@ -17,16 +17,22 @@ from .words import explained
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-def rendered(template: str, said: Mapping[str, Any]) -> str:
-    """The text of a template; in HTML all that is `said` is escaped, but for what is Markup already."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+def environment(*folders: Path, **more: Any) -> jinja2.Environment:
+    """Templates of these folders, and ours; in HTML what they show is escaped, but for what is Markup already."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([*folders, TEMPLATES]),
         autoescape=jinja2.select_autoescape(["html"]),
         trim_blocks=True,
         lstrip_blocks=True,
+        **more,
     )
-    environment.filters |= {"md": tables.in_markdown, "code": tables.code_in_markdown, "explained": explained}
-    return environment.get_template(template).render(said)
+    made.filters |= {"md": tables.in_markdown, "code": tables.code_in_markdown, "explained": explained}
+    return made
+
+
+def rendered(template: str, said: Mapping[str, Any]) -> str:
+    """The text of a template of ours."""
+    return environment().get_template(template).render(said)
 
 
 def inline(svg: bytes) -> Markup:

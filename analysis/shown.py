@@ -105,6 +105,31 @@ def difference_texts(differences: pd.DataFrame, unit: str) -> list[str]:
     return [digits.with_ends(*one) for one in zip(differences.difference, low, high, strict=True)]
 
 
+def as_compared(sides: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
+    """Two studies side by side as text, called `a` and `b`, from what `comparison.side_by_side` gives."""
+    unit = sides.unit.iloc[0]
+    means = digits_of(unit, [*sides.a, *sides.b], (sides.difference_high - sides.difference_low) / 2)
+    with_n = {
+        f"{side.upper()}: {name} (n)": [
+            f"{text} ({n})" if n else ""
+            for text, n in zip(means.texts(sides[side]), sides[f"n_{side}"], strict=True)
+        ]
+        for side, name in (("a", a), ("b", b))
+    }
+    more = {"B − A": difference_texts(sides, unit), "p (Holm)": p_values(sides.p_holm)}
+    return pd.DataFrame({"arm": sides.arm, **with_n, **more})
+
+
+def about_compared(sides: pd.DataFrame) -> list[str]:
+    """What a reader must know of such a table."""
+    points = " in points" if sides.unit.iloc[0] == "%" else ""
+    seeds = "over the seeds that both have, with its interval, at any number of seeds."
+    said = [f"{sides.title.iloc[0]}; B − A{points} {seeds}"]
+    if apart := [arm for arm, pairs in zip(sides.arm, sides.pairs, strict=True) if not pairs]:
+        said.append(f"No seed to pair, finished in both and without a diverged one: {', '.join(apart)}.")
+    return said
+
+
 def _from_to(fewest: float, most: float) -> str:
     """`8 to 25`, empty where there is no telling."""
     if math.isnan(fewest):

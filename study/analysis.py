@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # mypy knows the folder by its first name
     from analysis import (
         claims,
+        comparison,
         figures,
         hyperparameters,
         interactive,
         notebook,
+        pages,
         results,
         sections,
+        shown,
         tables,
         to_mlflow,
         to_wandb,
@@ -24,12 +27,15 @@ if TYPE_CHECKING:  # mypy knows the folder by its first name
 
 __all__ = [
     "claims",
+    "comparison",
     "figures",
     "hyperparameters",
     "interactive",
     "notebook",
+    "pages",
     "results",
     "sections",
+    "shown",
     "tables",
     "to_mlflow",
     "to_wandb",

@@ -17,28 +17,6 @@ from urllib.parse import urlsplit
 
 from conftest import HANG, wait_until
 
-# Goes on until there is a file called `go`.
-SLOW = '''"""Is it followed?"""
-import time
-from pathlib import Path
-import study
-
-class Slow(study.Training):
-    metrics = (study.lower("loss"), study.higher("hit_rate", "%"))
-    version = "1"
-    counts = "cases"
-
-    def __init__(self, config, data, seed, device):
-        self.steps = 1000
-
-    def step(self, t):
-        if t > 50 and not Path("go").exists():
-            time.sleep(0.05)
-        return {"loss": 1 / (t + 1), "hit_rate": t / 1000}
-
-STUDY = study.Study(title="Slow", training=Slow, arms={"a": {}}, watched="hit_rate")
-'''
-
 
 @dataclass
 class Answer:

@@ -14,34 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import HANG, Study, wait_until
+from conftest import HANG, SLOW, Study, wait_until
 
 from study.store.records import encoded
 from study.store.running_file import running
 from study.store.trial_store import TrialStore
 
-# Goes on until there is a file called `go`.
-SLOW = """
-import time
-from pathlib import Path
-import study
-
-class Slow(study.Training):
-    metrics = (study.lower("loss"), study.higher("hit_rate", "%"))
-    version = "1"
-    counts = "cases"
-
-    def __init__(self, config, data, seed, device):
-        self.steps, self.done = 1000, 0
-
-    def step(self, t):
-        self.done += 1
-        if self.done > 50 and not Path("go").exists():
-            time.sleep(0.05)
-        return {"loss": 1 / (t + 1), "hit_rate": t / 1000}
-
-STUDY = study.Study(title="Slow", training=Slow, arms={"a": {}}, watched="hit_rate")
-"""
 TUNE = ("tune", "slow.py", "--seeds", "1", "--checkpoint-every", "0.1")
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import HANG, Study, wait_until
-from serving import SLOW, Served, served
+from conftest import HANG, SLOW, Study, wait_until
+from serving import Served, served
 from storages import made_storage
 
 from study.declare.claims import increasing
@@ -119,6 +119,7 @@ def test_studies_of_two_storages_are_compared(page: Served) -> None:
     shown = page.ask("/compare").text
     other = re.findall(r"<option>(width in [^<]+)</option>", shown)[0]
     compared = page.ask(f"/compare?a=width&b={other.replace(' ', '+')}").text
+    assert "B − A in points over the seeds that both have" in compared
     assert "96.00 (3)" in compared
     assert "95.00 (3)" in compared
     assert "−1.00" in compared
@@ -270,6 +271,16 @@ def test_a_run_whose_page_cannot_be_served_is_not_begun(study: Study, page: Serv
     assert done.returncode == 2
     assert "can't be listened on: Address already in use" in done.stderr
     assert not (study.folder / "results/trials").exists()
+
+
+def test_what_a_running_trial_says_and_cannot_be_read_is_named_and_stays_named(tmp_path: Path) -> None:
+    made_storage(tmp_path / "results", {"12": (0.95, None)})
+    trial = tmp_path / "results/trials/12-1"
+    trial.mkdir()
+    (trial / "running.json").write_text("{}")
+    with served(tmp_path) as page:
+        page.wait_for("/", "running.json: has no checksum")
+        assert all("running.json: has no checksum" in page.ask("/").text for _ in range(50))
 
 
 def test_a_storage_on_s3_is_followed(bucket: str, s3: dict[str, str], tmp_path: Path) -> None:

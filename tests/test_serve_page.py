@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from axe_core_python.selenium import Axe
-from conftest import Study, wait_until
+from conftest import SLOW, Study, wait_until
 from selenium import webdriver
 from selenium.webdriver.common.by import By
-from serving import SLOW, Served, served
+from serving import Served, served
 from storages import made_storage
 
 from study.declare.claims import increasing

@@ -106,8 +106,7 @@ def _json_number(value: object) -> object:
 
 def comparison(tables: Mapping[tuple[str, str], pd.DataFrame], a: str, b: str, json_wanted: bool) -> None:
     """For each pair of studies their arms side by side, and b - a in the metric's unit."""
-    from study.analysis.digits import digits_of
-    from study.analysis.shown import difference_texts, p_values
+    from study.analysis.shown import about_compared, as_compared
 
     if json_wanted:
         as_json(
@@ -118,22 +117,8 @@ def comparison(tables: Mapping[tuple[str, str], pd.DataFrame], a: str, b: str, j
         )
         return
     for pair, sides in tables.items():
-        title, unit = sides.title.iloc[0], sides.unit.iloc[0]
-        half_widths = (sides.difference_high - sides.difference_low) / 2
-        means = digits_of(unit, [*sides.a, *sides.b], half_widths)
-        rows = zip(
-            sides.arm,
-            [f"{text} ({n})" if n else "" for text, n in zip(means.texts(sides.a), sides.n_a, strict=True)],
-            [f"{text} ({n})" if n else "" for text, n in zip(means.texts(sides.b), sides.n_b, strict=True)],
-            difference_texts(sides, unit),
-            p_values(sides.p_holm),
-            strict=True,
-        )
         name = pair[0] if pair[0] == pair[1] else f"{pair[0]} and {pair[1]}"
-        table(["arm", f"A: {a} (n)", f"B: {b} (n)", "B − A", "p (Holm)"], [list(row) for row in rows], name)
-        points = " in points" if unit == "%" else ""
-        say(
-            f"{title}; B − A{points} over the seeds that both have, with its interval, at any number of seeds."
-        )
-        if apart := [arm for arm, pairs in zip(sides.arm, sides.pairs, strict=True) if not pairs]:
-            say(f"No seed to pair, finished in both and without a diverged one: {', '.join(apart)}.")
+        text = as_compared(sides, a, b)
+        table(list(text.columns), text.to_numpy().tolist(), name)
+        for line in about_compared(sides):
+            say(line)

@@ -80,9 +80,8 @@ class Answers:
             raise HTTPException(414, "That address is too long.")
         state = self._state(study)[: None if beats else -1]
         if (found := self._found(address, state)) is None:
-            async with (
-                self._making
-            ):  # of many who ask the same at once the others get what the first one makes
+            # Of many who ask the same at once the others get what the first one makes.
+            async with self._making:
                 if (found := self._found(address, state)) is None:
                     found = await self._made(state, study, make, media_type)
         self._kept[address] = found

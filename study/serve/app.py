@@ -28,6 +28,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from upath import UPath
 
+from study.analysis import hyperparameters, interactive, tables
+from study.analysis import pages as templates
 from study.serve import pages, running
 from study.serve.answers import Answers
 from study.serve.following import Following
@@ -44,34 +46,25 @@ class Pages:
         self._followings = followings
         self._main = next(iter(followings.values()))
         self._answers = Answers(followings)
-        self._templates = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(HERE / "templates"),
-            autoescape=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            undefined=jinja2.StrictUndefined,
-        )
-        self._templates.filters |= {"duration": rough_duration, "explained": _explained}
+        self._templates = templates.environment(HERE / "templates", undefined=jinja2.StrictUndefined)
+        self._templates.filters["duration"] = rough_duration
 
     def app(self) -> Starlette:
         """All addresses."""
-        of_study = [
-            Route("/", self.study),
-            Route("/table.csv", self.table),
-            Route("/trials.csv", self.trials),
-            Route("/{figure:str}.json", self.figure),
-            Route("/{figure:str}.{kind:str}", self.on_paper),
-            Route("/trial/{key:str}", self.trial),
-            Route("/trial/{key:str}/curves.json", self.trial_curves),
-        ]
+        study = "/study/{name:str}"
         routes = [
             Route("/", self.studies),
             Route("/running", self.running),
             Route("/machines.json", self.machines),
             Route("/compare", self.compare),
             Route("/events", self.events),
-            Route("/study/{name:str}", self.study),
-            *(Route(f"/study/{{name:str}}{route.path}", route.endpoint) for route in of_study[1:]),
+            Route(study, self.study),
+            Route(f"{study}/table.csv", self.table),
+            Route(f"{study}/trials.csv", self.trials),
+            Route(f"{study}/{{figure:str}}.json", self.figure),
+            Route(f"{study}/{{figure:str}}.{{kind:str}}", self.on_paper),
+            Route(f"{study}/trial/{{key:str}}", self.trial),
+            Route(f"{study}/trial/{{key:str}}/curves.json", self.trial_curves),
             Route("/static/plotly.min.js", _plotly),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ]
@@ -98,8 +91,6 @@ class Pages:
         def show() -> str:
             shown = pages.study(self._main, name)
             results = self._main.results(name)
-            from study.analysis import hyperparameters
-
             return self._page(
                 "study.html", name, name=name, **shown, asked=asked, query=str(request.query_params),
                 metrics=results.metrics(name), varied=[*hyperparameters.varied(results, name)],
@@ -142,10 +133,8 @@ class Pages:
 
         def show() -> str:
             names = self._names()
-            rows = []
-            if a in names and b in names:
-                rows = pages.compared(*names[a], *names[b])
-            return self._page("compare.html", "*", names=list(names), a=a, b=b, rows=rows)
+            table, notes = pages.compared(names, a, b) if a in names and b in names else (None, [])
+            return self._page("compare.html", "*", names=list(names), a=a, b=b, table=table, notes=notes)
 
         return await self._answers.kept(request, "*", show)
 
@@ -161,12 +150,7 @@ class Pages:
         name = self._name(request)
 
         def make() -> bytes:
-            from study.analysis import comparison, tables
-
-            results = self._main.results(name)
-            table = tables.arm_table(results, name).merge(comparison.from_reference(results, name), on="arm")
-            content: bytes = tables.csv(table)
-            return content
+            return tables.csv(pages.section(self._main, name).table)
 
         return await self._answers.kept(request, name, make, "text/csv", f"{name}.csv")
 
@@ -174,10 +158,7 @@ class Pages:
         name = self._name(request)
 
         def make() -> bytes:
-            from study.analysis import tables
-
-            content: bytes = tables.csv(self._main.results(name).candidates(name))
-            return content
+            return tables.csv(self._main.results(name).candidates(name))
 
         return await self._answers.kept(request, name, make, "text/csv", f"{name}-trials.csv")
 
@@ -186,13 +167,10 @@ class Pages:
         asked = request.query_params
 
         def make() -> str:
-            from study.analysis import hyperparameters, interactive
-
             results = self._main.results(name)
             metrics, varied = results.metrics(name), hyperparameters.varied(results, name)
-            metric = asked.get("metric", "")
-            first = next(iter(metrics))
             if kind == "curves":
+                metric = asked.get("metric", "")
                 shown = interactive.Shown(
                     metric if metric in metrics else "", tuple(asked.getlist("arm")), "seeds" in asked,
                     asked.get("smooth") != "0", "logx" in asked, "logy" in asked,
@@ -201,7 +179,7 @@ class Pages:
             if kind == "effects":
                 return json.dumps(interactive.effects(results, name))
             by = [one for one in (asked.get("x", ""), asked.get("y", "")) if one in varied]
-            metric = asked.get("by", "") if asked.get("by", "") in metrics else first
+            metric = asked["by"] if asked.get("by") in metrics else next(iter(metrics))
             if kind == "against" and by:
                 return json.dumps(hyperparameters.against(results, name, metric, *dict.fromkeys(by)))
             if kind == "parallel" and len(varied) > 1:
@@ -217,12 +195,10 @@ class Pages:
             raise HTTPException(404, "There is no such figure.")
 
         def make() -> bytes:
-            from study.analysis import figures
+            from study.analysis import figures  # matplotlib takes a second to import
 
-            results = self._main.results(name)
             draw = figures.draw_training_curves if figure == "curves" else figures.draw_effects
-            content: bytes = figures.rendered(draw(results, name), kind)
-            return content
+            return figures.rendered(draw(self._main.results(name), name), kind)
 
         return await self._answers.kept(request, name, make, types[kind], f"{name}-{figure}.{kind}")
 
@@ -231,13 +207,11 @@ class Pages:
         metric = request.query_params.get("metric", "")
 
         def make() -> str:
-            from study.analysis import interactive
-
             results = self._main.results(name)
             shown = interactive.of_trial(results, name, key, metric, self._main.now.running.get(key))
             return json.dumps(shown)
 
-        return await self._answers.kept(request, name, make, "application/json", beats=True)
+        return await self._answers.kept(request, name, make, "application/json")
 
     async def events(self, request: Request) -> Response:
         study = request.query_params.get("study", "*")
@@ -281,10 +255,3 @@ async def _plotly(request: Request) -> Response:
 
 def _whole(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 1
-
-
-def _explained(verdict: Any) -> str:
-    from study.analysis.words import explained
-
-    text: str = explained(verdict)
-    return text

@@ -18,19 +18,9 @@ def served_beside(storage: str, port: int) -> Iterator[str]:
 
     Raises StudyError where it can't be served; what is wrong has been said on stderr then.
     """
+    words = ["serve", "--storage", storage, "--port", str(port), "--with-stdin"]
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-P",
-            "-m",
-            "study",
-            "serve",
-            "--storage",
-            storage,
-            "--port",
-            str(port),
-            "--with-stdin",
-        ],
+        [sys.executable, "-P", "-m", "study", *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -9,14 +9,14 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from study.status import rows_of
 from study.store import running_file
 from study.store.files import StorageError, is_local
 from study.store.local_files import Listed
 from study.store.records import Damaged, allowed_names
-from study.store.trial_store import States, TrialStore, keys_of
+from study.store.trial_store import MOST_STUDY_BYTES, States, TrialStore, keys_of
 
 if TYPE_CHECKING:
     from analysis import Results
@@ -31,7 +31,6 @@ COST_RATIO = 10
 PORTION_SECONDS = 1.0
 # A file that could not be read is tried again after so long: it may have been replaced.
 AGAIN_SECONDS = 30.0
-
 # Of each machine so many moments are kept: at one a second an hour and more.
 MOST_MOMENTS = 5000
 
@@ -61,21 +60,29 @@ class Snapshot:
     read_at: datetime | None = None
 
 
+class _Record(NamedTuple):
+    """A study's record, the digest of its file, and its trials."""
+
+    digest: str
+    record: dict[str, Any]
+    keys: frozenset[str]
+
+
 class Following:
     """Follows all studies of a storage, or those that are named."""
 
     def __init__(self, store: TrialStore, names: Iterable[str] = ()) -> None:
         self.store = store
         self.now = Snapshot()
+        # By node, when, and what of the machine was in use.
+        self.machines: dict[str, deque[tuple[str, dict[str, float]]]] = {}
         self._names = frozenset(names)
         self._every = LOCAL_SECONDS if is_local(store.root) else REMOTE_SECONDS
         self._listed: Listed = {}
         self._list_again = 0.0
-        self._records: dict[str, tuple[str, dict[str, Any]]] = {}  # with the digest of what was read
+        self._records: dict[str, _Record] = {}
+        self._keys: frozenset[str] = frozenset()  # of all studies' trials
         self._rows: dict[str, dict[str, Any]] = {}
-        self.machines: dict[
-            str, deque[tuple[str, dict[str, float]]]
-        ] = {}  # by node: when, and what was in use
         self._unreadable: dict[str, tuple[float, str]] = {}
         self._marks: dict[str, object] = {}
         self._whole = False  # every result has been read once
@@ -101,7 +108,7 @@ class Following:
             now = self.now
             record = now.records[study]
             rows = dict(self._rows)  # to which our thread goes on to add
-            known = (rows.keys() | now.states.stopped) & set(keys_of(record))
+            known = (rows.keys() | now.states.stopped) & self._records[study].keys
             found: Results = gathered(self.store, {study: record}, now.states, known, rows)
             return found
 
@@ -123,8 +130,9 @@ class Following:
                 if started >= self._list_again:
                     self._list()
                     self._list_again = time.monotonic() + COST_RATIO * (time.monotonic() - started)
-                self._ask_running()
+                problems = self._ask_running()
                 self._read_results()
+                self._count(problems)
             except StorageError as problem:
                 self.now = replace(self.now, away=str(problem), read_at=self.now.read_at or datetime.now(UTC))
 
@@ -143,9 +151,11 @@ class Following:
             if self._names and name not in self._names:
                 continue
             try:
-                records[name] = self._record(name)
+                self._records[name] = self._record(name)
+                records[name] = self._records[name].record
             except Damaged as problem:
                 problems.append(str(problem))
+        self._keys = frozenset().union(*(self._records[name].keys for name in records))
         states = self.store.states(self._listed)
         for key in [*self._rows.keys() - states.finished]:
             del self._rows[key]  # it is trained anew
@@ -158,36 +168,39 @@ class Following:
             away="",
         )
 
-    def _record(self, name: str) -> dict[str, Any]:
+    def _record(self, name: str) -> _Record:
         """A study's record, which is checked only where the file is another one."""
-        content = self.store.files.read(f"studies/{name}.json")
+        content = self.store.files.read(f"studies/{name}.json", MOST_STUDY_BYTES)
         digest = hashlib.sha256(content or b"").hexdigest()
-        if name not in self._records or self._records[name][0] != digest:
-            self._records[name] = digest, self.store.study(name)
-        return self._records[name][1]
+        known = self._records.get(name)
+        if known and known.digest == digest:
+            return known
+        record = self.store.study(name)
+        return _Record(digest, record, frozenset(keys_of(record)))
 
-    def _ask_running(self) -> None:
+    def _ask_running(self) -> list[str]:
+        """What running trials say; what of it can't be read."""
         now = self.now
-        asked = now.states.running & {key for record in now.records.values() for key in keys_of(record)}
+        asked = now.states.running & self._keys
         running, problems = running_file.running(self.store, sorted(asked))
         if asked - running.keys():  # they may have ended since the last listing
             self._list_again = min(self._list_again, time.monotonic() + self._every)
-        moved = [said["updated"] for said in running.values()] != [
-            said["updated"] for said in now.running.values()
+        moved = [one["updated"] for one in running.values()] != [
+            one["updated"] for one in now.running.values()
         ]
         self.now = replace(now, running=running, beats=now.beats + moved)
         for said in sorted(running.values(), key=lambda said: said["updated"]):
             course = self.machines.setdefault(said["node"], deque(maxlen=MOST_MOMENTS))
             if said.get("machine") and (not course or said["updated"] > course[-1][0]):
                 course.append((said["updated"], said["machine"]))
-        self._count(problems)
+        return problems
 
     def _read_results(self) -> None:
-        """Read results that are new, for a while; then say what changed."""
+        """Read results that are new, for a while."""
         from study.analysis.trial_table import row_of
 
-        now, until = self.now, time.monotonic() + PORTION_SECONDS
-        wanted = {key for record in now.records.values() for key in keys_of(record)} & now.states.finished
+        until = time.monotonic() + PORTION_SECONDS
+        wanted = self._keys & self.now.states.finished
         tired = time.monotonic() - AGAIN_SECONDS
         new = [key for key in sorted(wanted - self._rows.keys())
                if key not in self._unreadable or self._unreadable[key][0] < tired]  # fmt: skip
@@ -202,36 +215,29 @@ class Following:
             except Damaged as problem:
                 self._unreadable[key] = time.monotonic(), str(problem)
         self.now = replace(self.now, unread=left)
-        self._count([])
-        self._whole = self._whole or not left
 
     def _count(self, problems: list[str]) -> None:
         """What has changed of each study since it was last counted."""
         now = self.now
         rows = {row["study"]: row for row in rows_of(now.records, now.states, now.running)}
         versions, changed = dict(now.versions), dict(now.changed)
-        for name, record in now.records.items():
-            keys = set(keys_of(record))
+        for name in now.records:
+            digest, _, keys = self._records[name]
             counts = {what: n for what, n in rows[name].items() if what != "now"}
-            known = frozenset(keys & self._rows.keys())
-            mark = (
-                self._records[name][0],
-                frozenset(counts.items()),
-                known,
-                frozenset(keys & now.running.keys()),
-            )
+            known = keys & self._rows.keys()
+            mark = digest, counts, known, keys & now.running.keys()
             if mark != self._marks.get(name):
-                changed[name] = datetime.now(UTC) if self._whole else self._last_ended(known)
+                changed[name] = datetime.now(UTC) if self._whole else self._last_begun(known)
                 versions[name] = versions.get(name, 0) + 1
                 self._marks[name] = mark
         unreadable = [problem for _, problem in self._unreadable.values()]
         said = tuple(dict.fromkeys([*now.problems, *unreadable, *problems]))
         self.now = replace(now, rows=rows, versions=versions, changed=changed, problems=said)
+        self._whole = self._whole or not now.unread
 
-    def _last_ended(self, keys: Iterable[str]) -> datetime:
+    def _last_begun(self, keys: Iterable[str]) -> datetime:
         """When the last of these trials was begun, as far as they say so."""
-        begun = [self._rows[key].get("started", "") for key in keys]
         try:
-            return datetime.fromisoformat(max(filter(None, begun), default=""))
+            return datetime.fromisoformat(max((self._rows[key]["started"] for key in keys), default=""))
         except ValueError:
             return datetime.now(UTC)

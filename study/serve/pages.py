@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from study.analysis import comparison, sections, shown
 from study.serve.following import Following, Snapshot
 from study.store.files import StorageError
 from study.store.records import Damaged
@@ -15,6 +16,8 @@ from study.store.trial_store import keys_of
 from study.terminal import plain, rough_duration
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analysis.sections import Section
 
 # Rows of a page's table of trials.
@@ -40,14 +43,13 @@ def studies(
         verdicts = _verdicts(following, name)
         if not all(word in asked for word in words.lower().split()) or not _is_in(state, row, verdicts):
             continue
-        diverged = len(_diverged(following, name))
         rows.append(
             {
                 **row,
                 "record": record,
-                "diverged": diverged,
+                "diverged": int((following.results(name).trials.status == "diverged").sum()),
                 "over": row["finished"] + row["stopped"],
-                "left": time_left(now, name, following),
+                "left": time_left(following, name),
                 "verdicts": verdicts,
                 "changed": now.changed.get(name),
             }
@@ -72,15 +74,8 @@ def _is_in(state: str, row: dict[str, Any], verdicts: Counter[str]) -> bool:
     return fits.get(state, True)
 
 
-def _diverged(following: Following, name: str) -> list[str]:
-    trials = following.results(name).trials
-    return list(trials.key[trials.status == "diverged"])
-
-
 def section(following: Following, name: str) -> Section:
     """What a report says of the study, made anew where something of it has changed."""
-    from study.analysis import sections
-
     return following.made(name, "section", lambda: sections.section(following.results(name), name))
 
 
@@ -90,12 +85,12 @@ def _verdicts(following: Following, name: str) -> Counter[str]:
     return Counter(one.verdict for one in found.verdicts if found.shown is not None)
 
 
-def time_left(now: Snapshot, name: str, following: Following) -> float | None:
+def time_left(following: Following, name: str) -> float | None:
     """Seconds until a study's trials are over at the pace of now; None where there is no telling.
 
     What runs goes on, and what waits takes as long as finished trials took, so many at once as run now.
     """
-    row = now.rows[name]
+    row = following.now.rows[name]
     running = row["now"]
     if not running:
         return None
@@ -118,7 +113,7 @@ def study(following: Following, name: str) -> dict[str, Any]:
     return {
         "section": section(following, name),
         "row": following.now.rows[name],
-        "left": time_left(following.now, name, following),
+        "left": time_left(following, name),
         "changed": following.now.changed.get(name),
         "problems": list(dict.fromkeys(map(plain, results.problems))),
     }
@@ -227,35 +222,22 @@ def _neighbours(record: dict[str, Any], place: dict[str, Any]) -> list[dict[str,
     return found
 
 
-def _metrics(following: Following, name: str, said: dict[str, Any] | None) -> list[tuple[str, str]]:
-    """Each metric of a trial's result, or of what it says while it runs, with its value as text."""
+def _metrics(following: Following, name: str, said: dict[str, Any] | None) -> list[str]:
+    """Each metric of a trial's result, or of what it says while it runs, as text."""
     metrics = following.results(name).metrics(name)
     values = (said or {}).get("metrics", {})
-    return [(metric.title, metric.text(values[one])) for one, metric in metrics.items() if one in values]
+    return [metric.text(values[one]) for one, metric in metrics.items() if one in values]
 
 
-def compared(a: Following, study_a: str, b: Following, study_b: str) -> list[dict[str, str]]:
-    """Two studies side by side: a row of each arm that both have."""
-    from study.analysis.comparison import side_by_side
-    from study.analysis.digits import digits_of
-    from study.analysis.shown import difference_texts, p_values
-
-    table = side_by_side(a.results(study_a), study_a, b.results(study_b), study_b)
-    if not len(table):
-        return []
-    unit = str(table.unit.iloc[0])
-    means = digits_of(unit, [*table.a, *table.b], (table.difference_high - table.difference_low) / 2)
-    columns = {
-        "arm": table.arm, "metric": table.title,
-        "a": [_with_n(*one) for one in zip(means.texts(table.a), table.n_a, strict=True)],
-        "b": [_with_n(*one) for one in zip(means.texts(table.b), table.n_b, strict=True)],
-        "difference": difference_texts(table, unit), "p": p_values(table.p_holm),
-    }  # fmt: skip
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def _with_n(text: str, n: int) -> str:
-    return f"{text} ({n})" if n else ""
+def compared(
+    names: Mapping[str, tuple[Following, str]], a: str, b: str
+) -> tuple[pd.DataFrame | None, list[str]]:
+    """Two of these studies side by side as text, and what is to be known of it; None where they share no arm."""
+    (left, study_a), (right, study_b) = names[a], names[b]
+    sides = comparison.side_by_side(left.results(study_a), study_a, right.results(study_b), study_b)
+    if not len(sides):
+        return None, []
+    return shown.as_compared(sides, a, b), shown.about_compared(sides)
 
 
 def trial_count(now: Snapshot) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from study.analysis import interactive
 from study.serve.following import Following
 
 # What is shown of a machine: what is in use, and of how much.
@@ -52,8 +53,6 @@ def _of_gigabytes(used: float, whole: float) -> str:
 
 def use_over_time(following: Following) -> dict[str, Any]:
     """A figure of what was in use of each machine, in % of what it has, since it is followed."""
-    from study.analysis import interactive
-
     data = []
     for node, course in sorted(following.machines.items()):
         for place, (part, (used, whole)) in enumerate(IN_USE.items()):
@@ -62,8 +61,5 @@ def use_over_time(following: Following) -> dict[str, Any]:
                 shares = [round(100 * use[used] / use[whole], 1) for _, use in known]
                 data.append(interactive.over_time(f"{node}, {part}", [at for at, _ in known], shares, place))
     layout = {"xaxis": {"type": "date"}, "yaxis": {**interactive.axis("in use, %"), "range": [0, 103]}}
-    return {
-        "data": data,
-        "layout": layout,
-        "notes": ["Since this page's server began to follow the storage."],
-    }
+    notes = ["Since this page's server began to follow the storage."]
+    return {"data": data, "layout": layout, "notes": notes}

@@ -79,6 +79,9 @@ for (const form of document.querySelectorAll("form[data-plot]")) {
 
 // What changes --------------------------------------------------------------------------------------------------
 
+// As the server sent them: what is shown of a part differs, since moments become "5 minutes ago".
+const sent = new Map([...document.querySelectorAll("[data-live]")].map((part) => [part.id, part.innerHTML]));
+
 async function renew() {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (answer.status === 401) return location.reload();
@@ -86,7 +89,8 @@ async function renew() {
   const anew = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const part of document.querySelectorAll("[data-live]")) {
     const other = anew.getElementById(part.id);
-    if (!other || other.innerHTML === part.innerHTML) continue;
+    if (!other || other.innerHTML === sent.get(part.id)) continue;
+    sent.set(part.id, other.innerHTML);
     const scrolled = [...part.querySelectorAll(".scroll")].map((one) => one.scrollLeft);
     const closed = [...part.querySelectorAll("details")].map((one) => !one.open);
     const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
