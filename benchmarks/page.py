@@ -24,6 +24,9 @@ from load import made
 
 PAGES = ("", "study/load", "study/load/curves.json", "study/load/effects.json", "study/load/table.csv")
 
+# What the page says while results are still to be read.
+NOT_READ = (b"is being read for the first time", b"still to be read")
+
 
 def seconds_of(address: str) -> float:
     """How long the answer takes to come as a whole."""
@@ -77,44 +80,49 @@ def main() -> None:
 
 
 def measure(folder: Path, clients: int, seconds: float) -> None:
-    """Start the server over the storage in this folder, ask it, and print a line for each number."""
+    """Start the server over the storage in this folder, ask it, and have it asked."""
     started = time.perf_counter()
     command = [sys.executable, "-m", "study", "serve", "--port", "0"]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         address = server.stdout.readline().split()[0]
-        seconds_of(address)
-        print(f"{time.perf_counter() - started:8.2f} s from the command to the first page")
-        while (
-            b"still to be read" in urllib.request.urlopen(address).read() or time.perf_counter() < started + 3
-        ):
-            time.sleep(0.2)
-        print(f"{time.perf_counter() - started:8.2f} s until every result is read")
-        for page in PAGES:
-            first, again = seconds_of(address + page), seconds_of(address + page)
-            print(f"{first:8.2f} s for /{page}, {again * 1000:.0f} ms for whoever asks next")
-        process = psutil.Process(server.pid)
-        ended, renewed = threading.Event(), list[int]()
-        threads = [
-            threading.Thread(target=follow, args=(address, ended, renewed), daemon=True)
-            for _ in range(clients)
-        ]
-        for thread in threads:
-            thread.start()
-        time.sleep(3)
-        before, begun, renewed[:] = sum(process.cpu_times()[:2]), time.perf_counter(), []
-        result = min(folder.glob("results/trials/*/result.json"))
-        content, times = result.read_bytes(), 0
-        while time.perf_counter() - begun < seconds:
-            result.unlink() if times % 2 == 0 else result.write_bytes(content)
-            times += 1
-            time.sleep(1)
-        share = (sum(process.cpu_times()[:2]) - before) / (time.perf_counter() - begun)
-        times_each = len(renewed) / clients
-        print(f"{share:8.2f} of a core, {clients} clients who each renewed the page {times_each:.0f} times")
-        print(f"{process.memory_info().rss / 1e6:8.0f} MB of memory")
-        ended.set()
-        server.terminate()
+        try:
+            ask(folder, address, psutil.Process(server.pid), started, clients, seconds)
+        finally:
+            server.terminate()
+
+
+def ask(
+    folder: Path, address: str, process: psutil.Process, started: float, clients: int, seconds: float
+) -> None:
+    """Ask the server at this address, which was started then, and print a line for each number."""
+    seconds_of(address)
+    print(f"{time.perf_counter() - started:8.2f} s from the command to the first page")
+    while any(said in urllib.request.urlopen(address).read() for said in NOT_READ):
+        time.sleep(0.2)
+    print(f"{time.perf_counter() - started:8.2f} s until every result is read")
+    for page in PAGES:
+        first, again = seconds_of(address + page), seconds_of(address + page)
+        print(f"{first:8.2f} s for /{page}, {again * 1000:.0f} ms for whoever asks next")
+    ended, renewed = threading.Event(), list[int]()
+    threads = [
+        threading.Thread(target=follow, args=(address, ended, renewed), daemon=True) for _ in range(clients)
+    ]
+    for thread in threads:
+        thread.start()
+    time.sleep(3)
+    before, begun, renewed[:] = sum(process.cpu_times()[:2]), time.perf_counter(), []
+    result = min(folder.glob("results/trials/*/result.json"))
+    content, times = result.read_bytes(), 0
+    while time.perf_counter() - begun < seconds:
+        result.unlink() if times % 2 == 0 else result.write_bytes(content)
+        times += 1
+        time.sleep(1)
+    share = (sum(process.cpu_times()[:2]) - before) / (time.perf_counter() - begun)
+    times_each = len(renewed) / clients
+    print(f"{share:8.2f} of a core, {clients} clients who each renewed the page {times_each:.0f} times")
+    print(f"{process.memory_info().rss / 1e6:8.0f} MB of memory")
+    ended.set()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,17 @@ def test_a_study_is_shown_with_its_table_claims_trials_and_how_to_run_it_again(p
         assert f"<td>{state}</td>" in shown
     assert '<td class="bad">failed</td>' in shown
     assert "1 diverged" in page.ask("/").text
+
+
+def test_whoever_asks_before_the_storage_was_read_is_told_so(s3: dict[str, str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it is read as long as this does not answer
+        environment = s3 | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        with served(tmp_path, "--storage", "s3://bucket/served", **environment) as page:
+            answer = page.ask("/study/width")
+    assert answer.status == 503  # 404 would say that there is no such study
+    assert answer.headers["retry-after"] == "2"
+    assert "The storage has not been read yet." in answer.text
+    assert 'http-equiv="refresh"' in answer.text
 
 
 def test_when_a_study_last_changed_is_when_its_last_trial_was_begun(page: Served) -> None:

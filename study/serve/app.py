@@ -215,15 +215,24 @@ class Pages:
 
     async def events(self, request: Request) -> Response:
         study = request.query_params.get("study", "*")
-        if study != "*" and study not in self._main.now.rows:
-            raise HTTPException(404, f"There is no study {study!r} in this storage.")
+        if study != "*":
+            self._check_that_there_is(study)
         return self._answers.events(study)
 
     def _name(self, request: Request) -> str:
         name: str = request.path_params["name"]
-        if name not in self._main.now.rows:
-            raise HTTPException(404, f"There is no study {name!r} in this storage.")
+        self._check_that_there_is(name)
         return name
+
+    def _check_that_there_is(self, study: str) -> None:
+        now = self._main.now
+        if study in now.rows:
+            return
+        if (
+            now.read_at is None or now.away
+        ):  # who asks at once after the start need not be told that it is gone
+            raise HTTPException(503, "The storage has not been read yet.", {"Retry-After": "2"})
+        raise HTTPException(404, f"There is no study {study!r} in this storage.")
 
     def _page(self, template: str, follows: str, **shown: Any) -> str:
         now = self._main.now
@@ -233,8 +242,8 @@ class Pages:
 
     async def _mistake(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        page = self._page("mistake.html", "*", said=error.detail)
-        return Response(page, status_code=error.status_code, media_type="text/html")
+        page = self._page("mistake.html", "*", said=error.detail, again=error.status_code == 503)
+        return Response(page, error.status_code, error.headers, "text/html")
 
 
 def _named(root: UPath) -> str:

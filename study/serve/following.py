@@ -45,6 +45,7 @@ class Snapshot:
     say of themselves, by key. versions: of each study a number that grows whenever something of it changes but what
     its running trials say; beats: one that grows with that. changed: when that was, first seen at the start. problems:
     files that can't be read. unread: results that are still to be read. away: why the storage can't be read at all.
+    read_at: when that was; None before the first time.
     """
 
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -164,7 +165,6 @@ class Following:
             records=records,
             states=states,
             problems=tuple(problems),
-            read_at=datetime.now(UTC),
             away="",
         )
 
@@ -232,7 +232,9 @@ class Following:
                 self._marks[name] = mark
         unreadable = [problem for _, problem in self._unreadable.values()]
         said = tuple(dict.fromkeys([*now.problems, *unreadable, *problems]))
-        self.now = replace(now, rows=rows, versions=versions, changed=changed, problems=said)
+        self.now = replace(
+            now, rows=rows, versions=versions, changed=changed, problems=said, read_at=datetime.now(UTC)
+        )
         self._whole = self._whole or not now.unread
 
     def _last_begun(self, keys: Iterable[str]) -> datetime:
