@@ -6,16 +6,19 @@ import os
 import re
 import shutil
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import HANG, SLOW, Study, wait_until
 from serving import Served, served
+from starlette.testclient import TestClient
 from storages import made_storage
 
 from study.declare.claims import increasing
+from study.serve.app import Pages
+from study.serve.following import Following
+from study.store.trial_store import TrialStore
 
 TITLE = "<script>alert(1)</script> & {{ 7 * 7 }}"
 ARMS = {"12": (0.95, 0.96, 0.97), "25": (0.96, 0.97, "diverged"), '<img src="x">': (0.9, None, "stopped")}
@@ -51,15 +54,18 @@ def test_a_study_is_shown_with_its_table_claims_trials_and_how_to_run_it_again(p
     assert "1 diverged" in page.ask("/").text
 
 
-def test_whoever_asks_before_the_storage_was_read_is_told_so(s3: dict[str, str], tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # it is read as long as this does not answer
-        environment = s3 | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}
-        with served(tmp_path, "--storage", "s3://bucket/served", **environment) as page:
-            answer = page.ask("/study/width")
-    assert answer.status == 503  # 404 would say that there is no such study
+def test_whoever_asks_before_the_storage_was_read_is_told_so(folder: Path) -> None:
+    following = Following(TrialStore(folder / "results"))
+    browser = TestClient(Pages({"results": following}).app())
+    answer = browser.get("/study/width")
+    assert answer.status_code == 503  # 404 would say that there is no such study
     assert answer.headers["retry-after"] == "2"
     assert "The storage has not been read yet." in answer.text
     assert 'http-equiv="refresh"' in answer.text
+    following.start()
+    wait_until(lambda: browser.get("/study/width").status_code == 200, "the study's page")
+    assert browser.get("/study/nothing").status_code == 404
+    following.stop()
 
 
 def test_when_a_study_last_changed_is_when_its_last_trial_was_begun(page: Served) -> None:
