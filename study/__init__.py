@@ -88,8 +88,14 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     running.limits           what a container lets us use
     running.resources        CPUs and the share of a GPU of a trial
     running.probe            that share, measured
+    running.known_times      what a storage knows of how long trials take
+    running.schedule         how long trials take together
+    running.outlook          how long a plan takes and what it costs
+    running.time_left        how long a run still takes
     running.runner           a plan through Ray Tune
     running.in_process       the same without Ray
+    running.stopwatch        how long trials take, by some steps
+    running.preview          what is known of a plan before it runs
     running.trainable        Ray Tune's view of a trial
     running.tune_callback    what Tune says of the trials
     running.progress         what the terminal shows meanwhile
@@ -125,6 +131,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     cli.cluster              submit, logs, stop, cluster-token, cluster-check
     cli.options              options with their help
     cli.printing             tables and JSON on stdout
+    cli.printing_plan        the same of a plan
     cli.printing_results     the same of results
     cli.printing_status      the same of what runs
 """

@@ -79,13 +79,14 @@ def hardware(device: str, threads: int) -> dict[str, Any]:
     return {
         "node": platform.node(),
         "device": name,
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "threads": threads,
     }
 
 
 @functools.cache
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """What the processor calls itself."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

@@ -37,9 +37,12 @@ def say(text: object = "", err: bool = False) -> None:
 
 
 def rough_duration(seconds: float) -> str:
-    """No more digits than an estimate has: `25 s`, `12 min`, `3 h 20 min`."""
+    """No more digits than an estimate has: `25 s`, `2 min 10 s`, `12 min`, `3 h 20 min`."""
     if seconds < 55:
         return f"{max(5, 5 * round(seconds / 5))} s"
+    if seconds < 295:
+        minutes, rest = divmod(10 * round(seconds / 10), 60)
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     minutes = max(1, round(seconds / 60))
     if minutes < 60:
         return f"{minutes} min"

@@ -37,7 +37,8 @@ LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 KNOWS_IMAGES = {"store.format1"}
 KNOW_RAY = {
     "cluster.cluster_file", "cluster.job_server", "own_code", "running.node_check", "running.own_ray",
-    "running.probe", "running.ray_session", "running.runner", "running.trainable", "running.tune_callback",
+    "running.probe", "running.ray_session", "running.runner", "running.stopwatch", "running.trainable",
+    "running.tune_callback",
 }  # fmt: skip
 KNOW_TORCH = {
     "images.convolution", "images.data", "images.models", "images.optimization", "images.step_graph", "images.training",

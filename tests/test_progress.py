@@ -12,12 +12,19 @@ from study.declare.data import SharedData
 from study.images.declaration import Images
 from study.plan import Plan, Trial
 from study.running.progress import Progress
+from study.running.resources import Node, Resources
+from study.running.time_left import Expected
 from study.terminal import rough_duration
 
 TRIALS = [
     Trial(str(i), "Images", Images.Config(), i, "data", "width", "12", "train_accuracy") for i in range(4)
 ]
 PLAN = Plan([], {trial.key: trial for trial in TRIALS}, set(), {"Images": Images}, SharedData(None))
+
+# One after the other.
+EXPECTED = Expected(
+    {trial.key: 1.0 for trial in TRIALS}, {trial.key: Resources(1, 0) for trial in TRIALS}, [Node(1, 0)]
+)
 
 
 def report(step: int, **changes: Any) -> dict[str, Any]:
@@ -29,10 +36,8 @@ def report(step: int, **changes: Any) -> dict[str, Any]:
 @pytest.fixture
 def progress(monkeypatch: pytest.MonkeyPatch) -> Progress:
     clock = iter(range(0, 10_000, 10))  # ten seconds pass between one look and the next
-    monkeypatch.setattr("study.running.progress.time.monotonic", lambda: float(next(clock)))
-    return Progress(
-        Console(file=io.StringIO(), width=100), TRIALS, PLAN, {trial.key: 1.0 for trial in TRIALS}
-    )
+    monkeypatch.setattr("study.running.time_left.time.monotonic", lambda: float(next(clock)))
+    return Progress(Console(file=io.StringIO(), width=100), PLAN, EXPECTED)
 
 
 def printed(progress: Progress) -> list[str]:
@@ -52,7 +57,7 @@ def test_no_time_left_is_told_before_it_can_be_trusted(
     progress: Progress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [60.0]  # after a long start
-    monkeypatch.setattr("study.running.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("study.running.time_left.time.monotonic", lambda: now[0])
     progress.report(TRIALS[0], report(1, percent=0.1))
     told = []
     for second in range(1, 31):  # one percent of a trial in a second, as ever: 400 s for all

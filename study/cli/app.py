@@ -28,8 +28,10 @@ from study.cli.options import (
     MaxConcurrent,
     MaxFailures,
     MaxSeeds,
+    Measure,
     Port,
     Precision,
+    PricePerHour,
     SchedulerOption,
     Seeds,
     Serve,
@@ -94,27 +96,39 @@ def plan(
     address: Address = None,
     cpus_per_trial: CpusPerTrial = None,
     gpus_per_trial: GpusPerTrial = "auto",
+    max_concurrent: MaxConcurrent = None,
+    measure: Measure = False,
+    price_per_hour: PricePerHour = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what `study tune` with the same words would train. Writes nothing.
+    """Show what `study tune` with the same words would train, how long that takes and what it costs.
 
-    `at once` is how many such trials run at once here or, with --address, on the cluster as it is. Where
-    there is a GPU, `auto` measures their shares, which takes some seconds.
+    It writes nothing to the storage. `at once` is how many such trials run at once here or, with --address, on the
+    cluster as it is. Where there is a GPU, `auto` measures their shares, which takes some seconds. How long trials take
+    is known from such trials in the storage; of others, --measure does some steps.
 
-    Example: `study plan network_width --seeds 5`
+    Examples:
+
+    `study plan network_width --seeds 5`
+
+    `study plan network_width --measure --price-per-hour 0.35`
     """
     from rich.console import Console
 
-    from study.cli import printing
+    from study.cli import printing_plan
     from study.plan import check_fit, make_plan
     from study.running.options import Options
-    from study.running.runner import preview
+    from study.running.preview import preview
 
-    options = Options(cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial, address=address)
+    options = Options(
+        cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial, address=address,
+        max_concurrent=max_concurrent,
+    )  # fmt: skip
     loaded, changed, store, folder = _given(studies, set_, dataset, data_dir, epochs, precision, storage)
     made = make_plan(loaded, seeds, store, folder, changed)
     check_fit(made)
-    printing.plan(made, as_json, *preview(made, options, Console(stderr=True, soft_wrap=True)))
+    console = Console(stderr=True, soft_wrap=True)
+    printing_plan.plan(made, as_json, preview(made, store, options, console, measure), price_per_hour)
 
 
 @app.command()
@@ -161,7 +175,7 @@ def tune(
     from rich.console import Console
 
     from study import api
-    from study.cli import printing, printing_results
+    from study.cli import printing_plan, printing_results
     from study.plan import check_fit
     from study.running.options import Options
     from study.running.resources import decide, this_machine
@@ -193,7 +207,7 @@ def tune(
         )  # fmt: skip
         check_fit(made)
         if dry_run:
-            printing.plan(made, as_json)
+            printing_plan.plan(made, as_json)
             return
         with _page(str(store.root), port) if serve else contextlib.nullcontext():
             outcome = api.tune(made, store, options, console, more)

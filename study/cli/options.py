@@ -117,6 +117,13 @@ SchedulerOption = Annotated[
     str | None,
     typer.Option(metavar="asha", help="Stop trials early that fall behind in the metric that is watched."),
 ]
+Measure = Annotated[
+    bool, typer.Option("--measure", help="Do some steps of each kind of trial, which takes about 5 s each.")
+]
+PricePerHour = Annotated[
+    float | None,
+    typer.Option(min=0, help="What a machine costs an hour, in any currency; tells the price of all."),
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Forget the stored results of these trials first.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any that is free.")]
 Serve = Annotated[

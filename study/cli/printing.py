@@ -1,10 +1,10 @@
-"""What the commands print on stdout: tables for people, JSON for programs. What is known before a run."""
+"""What the commands print on stdout: tables for people, JSON for programs."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -16,10 +16,6 @@ NUMBERS = r"(?:[-−+±<\d.,e\[\]() ]|to|more than)*"
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-    from study.plan import Plan
-    from study.running.resources import Node, Resources
-    from study.training import Cost
 
 
 def studies(rows: list[dict[str, Any]], json_wanted: bool) -> None:
@@ -44,80 +40,6 @@ def jobs(rows: list[dict[str, str]], address: str, json_wanted: bool) -> None:
         table(list(rows[0]), [list(row.values()) for row in rows])
     else:
         say(f"No job was submitted to {address} yet.")
-
-
-def plan(
-    made: Plan,
-    json_wanted: bool,
-    costs: Mapping[str, Cost] | None = None,
-    shares: Mapping[str, Resources] | None = None,
-    nodes: Sequence[Node] = (),
-) -> None:
-    """What would be trained; per arm too where its cost and its share of these nodes (by key) are known."""
-    counts = {
-        "studies": len(made.records),
-        "arms": sum(len(record["arms"]) for record in made.records),
-        "arms x seeds": made.occurrences,
-        "distinct trials": len(made.trials),
-        "already stored": len(made.stored),
-        "stopped early": len(made.stopped),
-        "to continue": len(made.interrupted),
-        "to train": len(made.pending),
-    }
-    arms = list(_arms_of(made, costs, shares, nodes)) if costs and shares else []
-    if json_wanted:
-        pending = [
-            {"study": trial.study, "arm": trial.arm, "seed": trial.seed, "key": trial.key}
-            for trial in made.pending
-        ]
-        as_json(
-            {**{name.replace(" ", "_"): n for name, n in counts.items()}, "arms_of": arms, "pending": pending}
-        )
-        return
-    if arms:
-        table(
-            list(arms[0]),
-            [
-                [f"{value:,}" if isinstance(value, int) else str(value) for value in arm.values()]
-                for arm in arms
-            ],
-        )
-        say()
-    table(["plan", ""], [[name, f"{value:,}"] for name, value in counts.items()])
-    for record in made.records:
-        if not record["continues"]:
-            say(
-                f"{record['name']}: {record['training']} can't be continued: a trial that is killed starts anew."
-            )
-
-
-def _arms_of(
-    made: Plan, costs: Mapping[str, Cost], shares: Mapping[str, Resources], nodes: Sequence[Node]
-) -> Iterator[dict[str, str | int | float]]:
-    pending = {trial.key for trial in made.pending}
-    facts = {name: _as_column(name) for cost in costs.values() for name in cost.facts}
-    for record in made.records:
-        for arm in record["arms"]:
-            keys = [key for candidate in arm["candidates"] for key in candidate["keys"]]
-            yield {
-                "study": record["name"],
-                "arm": arm["label"],
-                **{column: costs[keys[0]].facts.get(name, "") for name, column in facts.items()},
-                "CPUs": shares[keys[0]].cpus,
-                "GPUs": round(shares[keys[0]].gpus, 3),
-                "at once": shares[keys[0]].concurrent_on(nodes),
-                "trials": len(keys),
-                "to train": len(pending.intersection(keys)),
-            }
-
-
-OUR_COLUMNS = ("study", "arm", "CPUs", "GPUs", "at once", "trials", "to train")
-
-
-def _as_column(fact: str) -> str:
-    """What a training's fact is called in the table, whose own columns it can't replace."""
-    name = fact.replace("_", " ")
-    return f"{name} (fact)" if name in OUR_COLUMNS else name
 
 
 # rich takes 2 ms a row.

@@ -16,7 +16,7 @@ from study.running.listener import NOBODY, Listener
 from study.running.options import Options
 from study.running.prepare import prepare
 from study.running.progress import progress_for
-from study.running.runner import Outcome, longest_first, say_what_is_slow, settings
+from study.running.runner import Outcome, expected, longest_first, say_what_is_slow, settings
 from study.store.trial_store import TrialStore
 from study.time_limit import TimeLimit
 
@@ -56,7 +56,9 @@ def _train(plan: Plan, store: TrialStore, options: Options, console: Console, li
     trials = longest_first(plan.pending, prepared.costs)
     common = settings(options)
     # Lines, no live table: what the training prints is seen, and a debugger has the terminal.
-    with progress_for(console, trials, plan, prepared.costs, live=False) as progress:
+    alone = options.model_copy(update={"max_concurrent": 1})
+    awaited = expected(plan, store, trials, prepared.costs, shares, [here], alone)
+    with progress_for(console, plan, awaited, live=False) as progress:
         for trial in trials:
             kind = plan.trainings[trial.training]
             attempt = Attempt(trial, kind, prepared.data[trial.data], store, shares[trial.key], common)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console, Group
@@ -12,33 +10,24 @@ from rich.table import Table
 from rich.text import Text
 
 from study.plan import Plan, Trial
+from study.running.time_left import Expected, TimeLeft
 from study.terminal import rough_duration, styled
-from study.training import Cost
-
-# An estimate of the time left needs so many seconds since the first report, and this share of all work (or a minute).
-LEAST_SECONDS, LEAST_SHARE, ENOUGH_SECONDS = 10.0, 0.01, 60.0
 
 
 class Progress:
     """Follows a run and prints a line for each trial that ends; without a terminal, that is all.
 
-    `work` is each trial's share of the whole in any unit, from which the time left is estimated. All of
-    it goes to `console`, which is on stderr.
+    The time left is estimated from what is `expected`. All of it goes to `console`, which is on stderr.
     """
 
-    def __init__(self, console: Console, trials: list[Trial], plan: Plan, work: Mapping[str, float]) -> None:
+    def __init__(self, console: Console, plan: Plan, expected: Expected) -> None:
         self.console = console
         self._trainings = plan.trainings
-        self._work = work
-        self._total = len(trials)
+        self._total = len(expected.work)
         self._ended = 0
         self._failed = 0
-        # When the first report came, and the work that it told of: what came before was the start.
-        self._first: tuple[float, float] | None = None
+        self._time_left = TimeLeft(expected)
         self._running: dict[str, tuple[Trial, dict[str, Any]]] = {}
-        self._shares: dict[str, float] = {}
-        self._already: dict[str, float] = {}
-        self._over: set[str] = set()
         self._said: set[tuple[str, str]] = set()
 
     def __enter__(self) -> Progress:
@@ -62,14 +51,10 @@ class Progress:
                 self.note(trial, note)
         if "waits" in result:
             return
-        share = result["percent"] / 100
-        # What an earlier run trained took none of this run's time.
-        if trial.key not in self._already:
-            self._already[trial.key] = result["resumed_at"] / (result["steps"] or 1)
-        self._shares[trial.key] = share
+        self._time_left.told(
+            trial.key, result["percent"] / 100, result["resumed_at"] / (result["steps"] or 1)
+        )
         self._running[trial.key] = (trial, result)
-        if self._first is None:
-            self._first = time.monotonic(), self._done()
         if result["whole"]:  # a scheduler that stops a trial sets `done` too
             self._end(trial)
             self.ended(self._line(trial, result))
@@ -96,7 +81,7 @@ class Progress:
 
     def _end(self, trial: Trial) -> None:
         self._running.pop(trial.key, None)
-        self._over.add(trial.key)  # what may be left of it will not be done
+        self._time_left.ended(trial.key)
         self._ended += 1
 
     def _line(self, trial: Trial, result: dict[str, Any]) -> Text:
@@ -109,16 +94,8 @@ class Progress:
         return Text(f"[{self._ended}/{self._total}] ").append_text(line)
 
     def seconds_left(self) -> float | None:
-        """An estimate from the pace since the first report, or None before it can be trusted."""
-        if self._first is None:
-            return None
-        seconds, done = time.monotonic() - self._first[0], self._done() - self._first[1]
-        least = LEAST_SHARE * sum(self._work.values()) if seconds < ENOUGH_SECONDS else 0.0
-        if seconds < LEAST_SECONDS or done <= least:
-            return None
-        open_work = ((key, work) for key, work in self._work.items() if key not in self._over)
-        left = sum(work * (1 - self._shares.get(key, 0.0)) for key, work in open_work)
-        return seconds * left / done
+        """An estimate, or None before it can be trusted."""
+        return self._time_left.seconds()
 
     def running(self) -> Table:
         """The trials that run, a row each."""
@@ -146,14 +123,8 @@ class Progress:
     def outlook(self) -> str:
         """The same with the time left."""
         left = self.seconds_left()
-        unknown = "time left not known yet" if self._first else "starting"
+        unknown = "time left not known yet" if self._time_left.started else "starting"
         return f"{self.count()}, {unknown if left is None else f'about {rough_duration(left)} left'}"
-
-    def _done(self) -> float:
-        """The work that this run did."""
-        return sum(
-            self._work[key] * (share - self._already.get(key, 0.0)) for key, share in self._shares.items()
-        )
 
 
 class LiveProgress(Progress):
@@ -173,13 +144,10 @@ class LiveProgress(Progress):
         return Group(self.running(), Text(self.outlook(), style="bold"))
 
 
-def progress_for(
-    console: Console, trials: list[Trial], plan: Plan, costs: Mapping[str, Cost], live: bool = True
-) -> Progress:
+def progress_for(console: Console, plan: Plan, expected: Expected, live: bool = True) -> Progress:
     """One output in a notebook, the live table in a terminal that may be redrawn (`live`), lines elsewhere."""
-    work = {trial.key: costs[trial.key].work for trial in trials}
     if console.is_jupyter and not console.quiet:
         from study.running.notebook_progress import NotebookProgress
 
-        return NotebookProgress(console, trials, plan, work)
-    return (LiveProgress if live and console.is_terminal else Progress)(console, trials, plan, work)
+        return NotebookProgress(console, plan, expected)
+    return (LiveProgress if live and console.is_terminal else Progress)(console, plan, expected)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,16 @@ from study.plan import More, Plan, Trial
 from study.provenance import git_commit
 from study.running import node_check, resources
 from study.running.attempt import Settings
+from study.running.known_times import known
 from study.running.listener import NOBODY, Listener
 from study.running.options import Options
-from study.running.prepare import Prepared, costs_of, prepare
+from study.running.outlook import EACH_SECONDS
+from study.running.prepare import Prepared, prepare
 from study.running.progress import progress_for
 from study.running.ray_session import ray_session, with_workers
 from study.running.scratch import workspace
 from study.running.stop_signals import check_stop
+from study.running.time_left import Expected
 from study.store.trial_store import TrialStore
 from study.terminal import styled
 from study.training import Cost
@@ -60,38 +62,14 @@ def run(
         prepared = thread.submit(prepare, plan)
         with ray_session(options.address, folder) as nodes:
             asked = options.cpus_per_trial or 1, options.gpus_per_trial or 0
-            nodes = with_workers(nodes, *asked, _say_to(console))
+            nodes = with_workers(nodes, *asked, say_to(console))
             outcome = _train(plan, store, prepared.result(), nodes, options, console, listener, folder)
             while not outcome.failed and not outcome.interrupted and (then := more(outcome.at_once)):
                 outcome = _train(then, store, prepare(then), nodes, options, console, listener, folder)
             return outcome
 
 
-def preview(
-    plan: Plan, options: Options, console: Console
-) -> tuple[dict[str, Cost], dict[str, resources.Resources], list[resources.Node]]:
-    """By key what every trial costs and would get, the stored ones too, and the nodes that would run them.
-
-    Starts Ray only where a GPU is to be asked. Raises StudyError as `run` does.
-    """
-    here = resources.this_machine()
-    if options.address is None and (options.gpus_per_trial is not None or not here.gpus):
-        decide = partial(resources.decide, options.cpus_per_trial, options.gpus_per_trial, [here])
-        costs = costs_of(plan)
-        decided = {id(cost): decide(cost) for cost in {id(cost): cost for cost in costs.values()}.values()}
-        shares = {key: decided[id(cost)] for key, cost in costs.items()}
-        say_what_is_slow(costs, shares, console)
-        return costs, shares, [here]
-    with workspace() as folder, ray_session(options.address, folder) as nodes:
-        prepared = prepare(plan.whole())
-        return (
-            prepared.costs,
-            _shares(plan, list(plan.trials.values()), prepared, nodes, options, console),
-            nodes,
-        )
-
-
-def _shares(
+def shares_of(
     plan: Plan,
     trials: list[Trial],
     prepared: Prepared,
@@ -99,12 +77,13 @@ def _shares(
     options: Options,
     console: Console,
 ) -> dict[str, resources.Resources]:
+    """By key, what each of these trials gets of the nodes; where a GPU is to be asked, of a running Ray."""
     asked = options.cpus_per_trial, options.gpus_per_trial
     if any(node.gpus >= 1 for node in nodes) and options.gpus_per_trial is None:
         from study.running import probe  # brings torch
 
         return probe.shares(
-            trials, plan.trainings, prepared.data, prepared.costs, nodes, *asked, _say_to(console)
+            trials, plan.trainings, prepared.data, prepared.costs, nodes, *asked, say_to(console)
         )
     return {trial.key: resources.decide(*asked, nodes, prepared.costs[trial.key]) for trial in trials}
 
@@ -118,7 +97,8 @@ def say_what_is_slow(
             console.print(styled(said, "yellow"))
 
 
-def _say_to(console: Console) -> Callable[[str], None]:
+def say_to(console: Console) -> Callable[[str], None]:
+    """Prints on the console what is out of the ordinary."""
     return lambda said: console.print(styled(said, "yellow"))
 
 
@@ -139,13 +119,14 @@ def _train(
         "trainings": {name: own_code.by_value(kind) for name, kind in plan.trainings.items()},
         "code": {name: own_code.by_value(name) for name in plan.own_code() if isinstance(name, str)},
     }
-    shares = _shares(plan, plan.pending, prepared, nodes, options, console)
+    shares = shares_of(plan, plan.pending, prepared, nodes, options, console)
     if options.address is None:  # another machine may have another processor
         say_what_is_slow(prepared.costs, shares, console)
     plan.begin(store)
     check_stop()
     trials = longest_first(plan.pending, prepared.costs)
-    with progress_for(console, trials, plan, prepared.costs) as progress:
+    awaited = expected(plan, store, trials, prepared.costs, shares, nodes, options)
+    with progress_for(console, plan, awaited) as progress:
         callback = TuneCallback(trials, store, progress, options.max_failures, listener)
         places, interrupted = list(range(len(trials))), False
         while places and not interrupted:
@@ -160,6 +141,25 @@ def _train(
 def longest_first(trials: list[Trial], costs: dict[str, Cost]) -> list[Trial]:
     """In the order in which they start, so that the last one does not run alone."""
     return sorted(trials, key=lambda trial: -costs[trial.key].work)
+
+
+def expected(
+    plan: Plan,
+    store: TrialStore,
+    trials: Sequence[Trial],
+    costs: Mapping[str, Cost],
+    shares: Mapping[str, resources.Resources],
+    nodes: Sequence[resources.Node],
+    options: Options,
+) -> Expected:
+    """What the time left is estimated from: what finished trials took, where all are known; else what they cost."""
+    takes = known(plan, store, shares, options.address is None).takes
+    all_known = all(trial.key in takes for trial in trials)
+    work = {
+        trial.key: takes[trial.key].seconds + EACH_SECONDS if all_known else costs[trial.key].work
+        for trial in trials
+    }
+    return Expected(work, shares, nodes, options.max_concurrent, all_known)
 
 
 def settings(options: Options) -> Settings:

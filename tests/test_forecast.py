@@ -1,0 +1,176 @@
+"""How long a run will take and what it costs: known from trials like its own, from some steps, or not at all."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Study
+
+from study.running.known_times import Known, Takes
+from study.running.outlook import END_SECONDS, START_SECONDS, outlook
+from study.running.resources import Node, Resources
+from study.running.schedule import seconds_until_done
+from study.running.time_left import Expected, TimeLeft
+from study.store.trial_store import TrialStore
+
+ONE, TWO, HALF_A_GPU = Resources(1, 0), Resources(2, 0), Resources(1, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "share", "nodes", "most", "expected"),
+    [
+        ([3, 2, 2], ONE, [Node(1, 0)], None, 7),
+        ([3, 2, 2], ONE, [Node(2, 0)], None, 4),
+        ([3, 2, 2], ONE, [Node(1, 0), Node(1, 0)], None, 4),
+        ([3, 2, 2], ONE, [Node(8, 0)], None, 3),
+        ([3, 2, 2], ONE, [Node(8, 0)], 1, 7),
+        ([3, 2, 2], TWO, [Node(2, 0)], None, 7),
+        ([3, 3, 3], HALF_A_GPU, [Node(8, 1)], None, 6),
+        ([], ONE, [Node(1, 0)], None, 0),
+        ([1.0] * 3000, ONE, [Node(2, 0)], None, 1500),
+    ],
+)
+def test_trials_begin_as_soon_as_there_is_room(
+    seconds: list[float], share: Resources, nodes: list[Node], most: int | None, expected: float
+) -> None:
+    assert seconds_until_done([(one, share) for one in seconds], nodes, most) == expected
+
+
+def test_trials_with_different_shares_wait_for_each_other() -> None:
+    assert seconds_until_done([(4, ONE), (3, TWO), (1, ONE)], [Node(2, 0)]) == 8
+    with pytest.raises(ValueError, match="no node has room"):
+        seconds_until_done([(1, TWO)], [Node(1, 0)])
+
+
+def test_what_a_run_costs_follows_from_its_trials() -> None:
+    shares = {"a": Resources(1, 0.5), "b": Resources(1, 0.5), "c": Resources(1, 0.5)}
+    known = Known({"a": Takes(3600, 1000), "b": Takes(3600, 1000)}, ratios=[0.7, 1.0, 1.0, 1.0, 1.5])
+    found = outlook(["a", "b"], shares, [Node(4, 1)], known, {})
+    around = START_SECONDS + END_SECONDS
+    assert found.seconds == pytest.approx(around + 3600, abs=1)
+    assert found.low == pytest.approx(around + 3600 * 0.82, abs=2)
+    assert found.high == pytest.approx(around + 3600 * 1.3, abs=2)
+    assert (found.core_hours, found.gpu_hours, found.disk_bytes) == (2, 1, 2000)
+    assert found.price(3.0) == pytest.approx(3.0, rel=0.01)
+    lacking = outlook(["a", "b", "c"], shares, [Node(4, 1)], known, {})
+    assert (lacking.seconds, lacking.price(3.0), lacking.unknown) == (None, None, ("c",))
+    assert lacking.core_hours == 2
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [100.0]
+    monkeypatch.setattr("study.running.time_left.time.monotonic", lambda: now[0])
+    return now
+
+
+def followed(clock: list[float], slower: float) -> list[tuple[float, float | None]]:
+    """Seconds since the first report, and the time left then, of eight trials of 100 s, two at a time."""
+    work = {str(i): 100.0 for i in range(8)}
+    left = TimeLeft(Expected(work, dict.fromkeys(work, ONE), [Node(2, 0)], known=True))
+    told = [(0.0, left.seconds())]
+    clock[0] += START_SECONDS
+    for i in range(0, 8, 2):
+        for percent in range(0, 101, 10):
+            for key in (str(i), str(i + 1)):
+                left.told(key, percent / 100, 0.0)
+                if percent == 100:
+                    left.ended(key)
+            told.append((i * 50 * slower + percent * slower, left.seconds()))
+            clock[0] += 10 * slower if percent < 100 else 0
+    return told
+
+
+@pytest.mark.parametrize("slower", [0.5, 1.0, 1.5])
+def test_what_is_known_is_told_from_the_first_second_and_the_pace_corrects_it(
+    clock: list[float], slower: float
+) -> None:
+    (_, first), *later = followed(clock, slower)
+    assert first == START_SECONDS + 400 + END_SECONDS
+    for seconds, left in later:
+        if 0.1 * 400 * slower <= seconds:
+            assert left == pytest.approx(400 * slower - seconds + END_SECONDS, rel=0.2, abs=1)
+
+
+Plan = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def planned(finished: Study, tmp_path: Path) -> Plan:
+    """The outlook of `study plan` on a copy of a storage with two seeds of both arms."""
+    shutil.copytree(finished.folder, tmp_path, dirs_exist_ok=True)
+
+    def plan(*words: str) -> dict[str, Any]:
+        done = Study(tmp_path)("plan", "tiny_width.py", "--json", *words)
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)["outlook"]
+        return found
+
+    return plan
+
+
+def test_finished_trials_tell_how_long_others_take(planned: Plan, tmp_path: Path) -> None:
+    store = TrialStore(tmp_path / "results")
+    trained = [store.result(key)["provenance"]["training_seconds"] for key in store.states().finished]
+    found = planned("--seeds", "6", "--max-concurrent", "1", "--price-per-hour", "3600")
+    assert (found["stored"], found["measured"], found["unknown"]) == (8, 0, 0)
+    assert 8 * min(trained) <= found["core_hours"] * 3600 <= 8 * max(trained)
+    assert found["seconds"] >= found["core_hours"] * 3600 + START_SECONDS
+    assert found["price"] == pytest.approx(found["seconds"])
+    assert found["low"] < found["seconds"] < found["high"]
+    files = sum(path.stat().st_size for path in (tmp_path / "results/trials").rglob("*.*"))
+    assert found["disk_bytes"] == pytest.approx(2 * files, rel=0.1)
+    longer = planned("--seeds", "4", "--epochs", "20", "--max-concurrent", "1")
+    assert longer["core_hours"] == pytest.approx(10 * found["core_hours"], rel=0.01)
+
+
+def test_trials_of_another_kind_or_of_another_machine_tell_nothing(planned: Plan, tmp_path: Path) -> None:
+    assert planned("--seeds", "4", "--set", "batch_size=32")["unknown"] == 8
+    assert planned("--seeds", "4", "--cpus-per-trial", "2")["unknown"] == 4
+    store = TrialStore(tmp_path / "results")
+    for key in store.states().finished:
+        result = store.result(key)
+        result["provenance"]["cpu"] = "another processor"
+        store.commit(key, {"step": [1]}, {name: result[name] for name in result if name != "sha256"})
+    found = planned("--seeds", "4")
+    assert (found["unknown"], found["seconds"], found["low"]) == (4, None, None)
+
+
+def test_people_read_what_is_known_and_what_is_not(finished: Study) -> None:
+    known = finished("plan", "tiny_width.py", "--seeds", "3", "--price-per-hour", "3").stdout
+    assert re.search(r"^time +\d+ s", known, re.MULTILINE)
+    assert re.search(r"^at least, at most +\d+ s, \d+ s", known, re.MULTILINE)
+    assert re.search(r"^price, at 3 an hour +0\.01", known, re.MULTILINE)
+    assert "Known of 2 of 2 trials: 2 from such trials in the storage." in known
+    unknown = finished("plan", "tiny_width.py", "--seeds", "3", "--set", "batch_size=32").stdout
+    assert "Not known is how long it takes: tiny_width 4 seed 0, tiny_width 4 seed 1" in unknown
+    assert "and 3 more." in unknown
+    assert "--measure does some steps of each." in unknown
+    assert not re.search(r"^time ", unknown, re.MULTILINE)
+    nothing_left = finished("plan", "tiny_width.py", "--seeds", "2").stdout
+    assert "time" not in nothing_left
+    refused = finished("plan", "tiny_width.py", "--price-per-hour", "-1")
+    assert refused.returncode == 2
+    assert "--price-per-hour" in refused.stderr
+
+
+def test_some_steps_tell_of_trials_that_nobody_trained(study: Study, tiny_study: Path) -> None:
+    own = study.folder / "counts.py"
+    own.write_text(
+        "import study\n\n@study.function(study.lower('loss'))\ndef counts(report):\n    report(loss=1.0)\n\n"
+        "STUDY = study.Study(title='Counts', training=counts, arms={'a': {}})\n"
+    )
+    done = study("plan", str(tiny_study), "counts.py", "--measure", "--seeds", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["outlook"]
+    assert (found["measured"], found["stored"], found["unknown"]) == (4, 0, 2)
+    assert 0 < found["core_hours"] * 3600 < 600
+    assert found["disk_bytes"] > 4 * 2000
+    assert "counts a seed 0: can't be measured:" in done.stderr
+    assert not (study.folder / "results").exists()
