@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 import study
 from study import StudyError
@@ -63,6 +65,17 @@ def test_digits_are_embedded_and_split_once_and_for_all(digits: Dataset) -> None
     # Each class is about a tenth of both parts.
     assert np.bincount(digits.test_labels).min() >= 35
     assert digits.test_labels[:8].tolist() == [7, 6, 3, 7, 7, 3, 2, 8]
+
+
+def test_the_digits_are_scikit_learns_split_as_it_does() -> None:
+    """As scikit-learn loads and splits them; it takes a second to import, so that `data` does without."""
+    small, labels = load_digits(return_X_y=True)
+    drawn = train_test_split(np.arange(len(labels)), test_size=360, stratify=labels, random_state=0)
+    assert np.array_equal(np.concatenate(drawn), np.load(data.DIGITS_ORDER))
+    digits = data.load("digits", Path())
+    assert np.array_equal(digits.train_labels, labels[drawn[0]])
+    pixels = digits.test_images[:, 0, 2:-2:3, 2:-2:3]
+    assert np.array_equal(pixels, np.round(small[drawn[1]].reshape(-1, 8, 8) * 255 / 16).astype(np.uint8))
 
 
 def test_a_fingerprint_tells_data_apart(folder: Path) -> None:

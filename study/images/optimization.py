@@ -5,12 +5,30 @@ K classes.
 
 from __future__ import annotations
 
+import inspect
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
 from study.images.config import ImageConfig
+
+Kind = TypeVar("Kind", bound=torch.optim.Optimizer)
+
+# Methods that torch keeps its compiler from following.
+UNCOMPILED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
+
+
+def light(kind: type[Kind]) -> type[Kind]:
+    """The same optimizer for a training that is never compiled or differentiated.
+
+    torch's own imports its compiler to keep it out, which takes 1.4 s of each process.
+    """
+    own = {name: inspect.unwrap(getattr(kind, name)) for name in UNCOMPILED}
+    step = torch.no_grad()(inspect.unwrap(kind.step))
+    return type(kind.__name__, (kind,), {**own, "step": step})
 
 
 def optimizer(config: ImageConfig, model: nn.Module) -> torch.optim.Optimizer:
@@ -25,16 +43,18 @@ def optimizer(config: ImageConfig, model: nn.Module) -> torch.optim.Optimizer:
     match config.optimizer:
         case "sgd":
             momentum, nesterov = config.momentum, config.nesterov
-            return torch.optim.SGD(weights, lr, momentum, weight_decay=decay, nesterov=nesterov)
+            return light(torch.optim.SGD)(weights, lr, momentum, weight_decay=decay, nesterov=nesterov)
         case "adagrad":
-            return torch.optim.Adagrad(weights, lr, weight_decay=decay)
+            return light(torch.optim.Adagrad)(weights, lr, weight_decay=decay)
         case "adam":
-            return torch.optim.Adam(weights, lr, weight_decay=decay, capturable=on_gpu)
+            return light(torch.optim.Adam)(weights, lr, weight_decay=decay, capturable=on_gpu)
         case "adamw":
-            return torch.optim.AdamW(weights, lr, weight_decay=decay, capturable=on_gpu)
+            return light(torch.optim.AdamW)(weights, lr, weight_decay=decay, capturable=on_gpu)
         case "rmsprop":
             momentum = config.momentum
-            return torch.optim.RMSprop(weights, lr, weight_decay=decay, momentum=momentum, capturable=on_gpu)
+            return light(torch.optim.RMSprop)(
+                weights, lr, weight_decay=decay, momentum=momentum, capturable=on_gpu
+            )
 
 
 def loss(config: ImageConfig, labels: npt.NDArray[np.int64], classes: int) -> nn.CrossEntropyLoss:

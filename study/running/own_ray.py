@@ -70,6 +70,18 @@ def started_closed() -> Iterator[dict[str, Any]]:
 
 
 @contextlib.contextmanager
+def importing_no_trackers() -> Iterator[None]:
+    """Ray Tune does not look whether its callbacks are those of W&B, MLflow or Comet meanwhile.
+
+    It would import what of these is installed, a second each, for statistics of use, which are turned off.
+    """
+    from ray.air._internal import usage
+
+    with replaced(usage, tag_callbacks=_nothing):
+        yield
+
+
+@contextlib.contextmanager
 def replaced(owner: Any, **by: Any) -> Iterator[None]:
     """These attributes of Ray's are others meanwhile, where this version has them."""
     kept = {name: getattr(owner, name) for name in by if hasattr(owner, name)}

@@ -13,7 +13,7 @@ from rich.console import Console
 from study import own_code
 from study.plan import More, Plan, Trial
 from study.provenance import git_commit
-from study.running import node_check, resources
+from study.running import node_check, own_ray, resources
 from study.running.attempt import Settings
 from study.running.known_times import known
 from study.running.listener import NOBODY, Listener
@@ -130,7 +130,9 @@ def _train(
         callback = TuneCallback(trials, store, progress, options.max_failures, listener)
         places, interrupted = list(range(len(trials))), False
         while places and not interrupted:
-            _tuner(trials, places, plan, own, prepared, shares, store, options, callback, folder).fit()
+            tuner = _tuner(trials, places, plan, own, prepared, shares, store, options, callback, folder)
+            with own_ray.importing_no_trackers():
+                tuner.fit()
             ended = store.states().finished | callback.stopped | callback.failed.keys()
             places = callback.to_repeat()
             interrupted = not {trial.key for trial in trials} <= ended | {trials[i].key for i in places}
