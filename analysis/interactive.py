@@ -6,8 +6,10 @@ Colours of the page, fonts and sizes are left to it. Texts are escaped: what plo
 from __future__ import annotations
 
 import html
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -186,6 +188,14 @@ def effects(results: Results, study: str) -> Plot:
     of_arms = axis(results.studies[study]["varies"].replace("_", " "), "category")
     layout = {"xaxis": {**of_arms, "categoryarray": names}, "yaxis": axis(metric.title)}
     return {"data": data, "layout": layout, "notes": []}
+
+
+def plotly_js() -> Path | None:
+    """plotly.js as its Python package ships it, of which nothing else is used; None where that is not installed."""
+    package = importlib.util.find_spec("plotly")
+    if package is None or package.origin is None:
+        return None
+    return Path(package.origin).parent / "package_data" / "plotly.min.js"
 
 
 def colours_of(n: int) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,6 +44,17 @@ def inline(svg: bytes) -> Markup:
         r'(<svg[^>]*?) width="[^"]*"', r'\1 role="img" width="100%"', text[text.index("<svg") :], count=1
     )
     return Markup(element.replace(' height="', ' data-height="', 1))
+
+
+def data(value: Any) -> Markup:
+    """A value as JSON inside a <script>, which nothing in it can end."""
+    return Markup(json.dumps(value, separators=(",", ":")).replace("<", "\\u003c"))
+
+
+def scripts(*sources: str) -> tuple[list[Markup], str]:
+    """Scripts to stand in a page as they are, and what its Content-Security-Policy says to let only these run."""
+    hashes = [base64.b64encode(hashlib.sha256(source.encode()).digest()).decode() for source in sources]
+    return [Markup(source) for source in sources], " ".join(f"'sha256-{one}'" for one in hashes)
 
 
 def as_image(svg: bytes, alt: str, width: int) -> Markup:

@@ -24,18 +24,24 @@ from study.store.files import Files
 from study.terminal import plain
 
 from . import figures, pages, summary, tables
+from .interactive import FIRST_ARMS, Shown, curves, plotly_js
 from .results import Results
 from .sections import Section, in_order, section
 
 FIGURE_KINDS = ("png", "svg", "pdf")
+# Of the page, one after the other.
+OWN_SCRIPTS = ("plot.js", "report.js")
 # What differs each time that the same trial is trained; all other tables are the same then.
 DIFFERS = ["training_seconds", "rate", "started"]
 
 
-def write(results: Results, out: Path, studies: Iterable[str] | None = None) -> Path:
+def write(
+    results: Results, out: Path, studies: Iterable[str] | None = None, interactive: bool = True
+) -> Path:
     """Write the report of these studies (all of the storage, in the order of their figures) into `out`.
 
-    Gives the path of index.html, which is one self-contained file.
+    Gives the path of index.html, which is one self-contained file. Where plotly is installed and `interactive` is
+    wanted, it holds plotly.js, 5 MB, and curves can be zoomed and asked where a browser runs scripts.
     """
     out = expanded(out)
     if out.is_symlink():
@@ -45,7 +51,9 @@ def write(results: Results, out: Path, studies: Iterable[str] | None = None) -> 
     out.mkdir(parents=True, exist_ok=True)
     files = Files(UPath(out.absolute()))
     files.remove_temporary("tables")
-    sections = [_with_files(results, section(results, name), files) for name in in_order(results, studies)]
+    plotly = plotly_js() if interactive else None
+    names = in_order(results, studies)
+    sections = [_with_files(results, section(results, name), files, plotly is not None) for name in names]
     whole = pd.concat(
         [one.table.assign(study=one.name, figure=one.record["figure"]) for one in sections],
         ignore_index=True,
@@ -63,12 +71,15 @@ def write(results: Results, out: Path, studies: Iterable[str] | None = None) -> 
         "problems": list(dict.fromkeys(map(plain, results.problems))),  # they name files, however called
         "markdown": tables.markdown,
     }
+    if plotly is not None:
+        own = "".join((pages.TEMPLATES / name).read_text(encoding="utf-8") for name in OWN_SCRIPTS)
+        (said["plotly"], said["script"]), said["allowed"] = pages.scripts(plotly.read_text("utf-8"), own)
     for template, path in (("report.html", "index.html"), ("report.md", "report.md")):
         files.write(path, pages.rendered(template, said).encode())
     return out / "index.html"
 
 
-def _with_files(results: Results, one: Section, files: Files) -> Section:
+def _with_files(results: Results, one: Section, files: Files, with_plots: bool) -> Section:
     """The section with its figures, once its table and figures are written."""
     if one.shown is None:
         return one
@@ -78,7 +89,11 @@ def _with_files(results: Results, one: Section, files: Files) -> Section:
         f"figures/effects/{one.name}": figures.draw_effects(results, one.name),
     }
     made = {path: figures.save(figure, files, path, FIGURE_KINDS) for path, figure in drawn.items()}
-    return replace(one, figures={path: pages.inline(kinds["svg"]) for path, kinds in made.items()})
+    found = replace(one, figures={path: pages.inline(kinds["svg"]) for path, kinds in made.items()})
+    if with_plots and len(one.record["arms"]) <= FIRST_ARMS:  # on paper there are all
+        plot = curves(results, one.name, Shown(), {})
+        found.plots[f"figures/{one.name}"] = pages.data({name: plot[name] for name in ("data", "layout")})
+    return found
 
 
 def _save_table(full: pd.DataFrame, text: pd.DataFrame, files: Files, path: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from . import claims, comparison, shown, tables
-from .judging import Verdict
+from .judging import CONTRADICTED, REPRODUCED, UNDECIDED, Verdict
 from .results import Results
 
 
@@ -20,7 +21,8 @@ from .results import Results
 class Section:
     """What is said of one study; `shown` is None while no trial of it is finished.
 
-    `table` has all numbers, `shown` is the text of it. `figures` are elements of a page by their path in a report.
+    `table` has all numbers, `shown` is the text of it. `figures` are elements of a page by their path in a report,
+    `plots` what plotly.js draws in their place, as JSON.
     """
 
     record: dict[str, Any]
@@ -31,6 +33,7 @@ class Section:
     pending: int
     command: str
     figures: dict[str, Markup] = field(default_factory=dict)
+    plots: dict[str, Markup] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -42,6 +45,14 @@ class Section:
         """`Figure 10: Network Width`."""
         number = "" if self.record["figure"] is None else f"Figure {self.record['figure']}: "
         return f"{number}{self.record['title']}"
+
+    @property
+    def verdict_counts(self) -> dict[str, int]:
+        """How many of its claims have which verdict, in the order in which they are told."""
+        found = Counter(one.verdict for one in self.verdicts)
+        return {
+            verdict: found[verdict] for verdict in (REPRODUCED, CONTRADICTED, UNDECIDED) if found[verdict]
+        }
 
 
 def in_order(results: Results, studies: Iterable[str] | None = None) -> list[str]:

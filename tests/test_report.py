@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import json
 import re
 import shutil
@@ -14,7 +17,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import scipy.stats
-from conftest import Study
+from conftest import Study, wait_until
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from storages import made_storage
@@ -51,17 +54,45 @@ def test_a_report_is_a_page_a_text_tables_and_figures(out: Path) -> None:
 
 def test_the_page_is_one_self_contained_file(out: Path) -> None:
     page = (out / "index.html").read_text()
-    assert len(re.findall(r"<svg", page)) == 2
     assert "Wider is &lt;better&gt;." in page
+    scripts = re.findall(r"<script( type=[\w\"/]+)?>(.*?)</script>", page, re.DOTALL)
+    assert [kind.strip() for kind, _ in scripts] == ['type="application/json"', "", 'type="module"']
+    ours = [hashlib.sha256(text.encode()).digest() for kind, text in scripts if "json" not in kind]
+    allowed = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in ours)
+    assert (
+        f"default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; script-src {allowed}\""
+        in html.unescape(page)
+    )
+    plot = json.loads(scripts[0][1])
+    assert {line["name"] for line in plot["data"]} == {"12 &amp; more", "25_%", "100"}
+    page = re.sub(
+        "<script.*?</script>", "", page, flags=re.DOTALL
+    )  # plotly.js names addresses that it does not ask
+    assert len(re.findall(r"<svg", page)) == 2
     without_names = re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)
     without_names = re.sub(r"<metadata>.*?</metadata>", "", without_names, flags=re.DOTALL)
     assert not re.findall(r"(?:https?:)?//[a-z]", without_names)
-    assert not re.findall(r"<script|<link[^>]*stylesheet", page)
+    assert not re.findall(r"<link[^>]*stylesheet", page)
+
+
+def test_a_page_may_be_as_it_is_on_paper(study: Study) -> None:
+    made_storage(study.folder / "results", {"12": (0.95, 0.96), "25": (0.96, 0.97)})
+    done = study("report", "--static")
+    assert (done.returncode, done.stdout) == (0, "report/index.html\n")
+    assert re.fullmatch(r"one file of 0\.\d MB\n", done.stderr)
+    page = (study.folder / "report/index.html").read_text()
+    assert "<script" not in page
+    assert "script-src" not in page
+    many = {str(arm): (0.9,) for arm in range(13)}
+    store = made_storage(study.folder / "many", many, title="</script><script>alert(1)")
+    page = write(load(store), study.folder / "many").read_text()
+    assert 'type="application/json"' not in page  # a plot shows fewer arms than paper does
+    assert "<script>alert" not in page
 
 
 @pytest.mark.parametrize("name", ["index.html", "report.md"])
 def test_what_is_pending_or_damaged_is_said(out: Path, name: str) -> None:
-    text = (out / name).read_text()
+    text = re.sub("</?b>", "", (out / name).read_text())
     assert "8 trials, 1 more pending" in text
     assert "Of 1 published value in %, 1 lies within 1 point of ours." in text
     assert "Pending: 1 of its trials" in text
@@ -133,23 +164,34 @@ def test_latex_tables_compile_as_they_are(out: Path, tmp_path: Path, table: str)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1200, 390])
+@pytest.mark.parametrize("scripts", [True, False])
 def test_the_page_is_right_in_a_browser(
-    out: Path, browser: webdriver.Chrome, width: int, scheme: str
+    out: Path, browser: webdriver.Chrome, width: int, scheme: str, scripts: bool
 ) -> None:
     screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not scripts})
     browser.get((out / "index.html").as_uri())
-    assert browser.get_log("browser") == []
     assert browser.execute_script("return innerWidth") == width
+    if scripts:
+        browser.execute_script("document.querySelector('figure').scrollIntoView()")
+        wait_until(lambda: bool(browser.find_elements(By.CSS_SELECTOR, ".plot .xtick")), "the plot")
+    assert browser.get_log("browser") == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    if width == 1200:
+        tables = "return [...document.querySelectorAll('.scroll')].every(one => one.scrollWidth <= one.clientWidth)"
+        assert browser.execute_script(tables)
     ground = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
-    drawings = browser.find_elements(By.CSS_SELECTOR, "figure svg")
-    assert [svg.is_displayed() for svg in drawings] == [True, True]
-    assert all(100 < svg.size["width"] < width and svg.size["height"] > 100 for svg in drawings)
+    drawings = browser.find_elements(By.CSS_SELECTOR, "figure > svg")
+    assert [svg.is_displayed() for svg in drawings] == [not scripts, True]
+    shown = browser.find_elements(By.CSS_SELECTOR, "figure > :is(svg, .plot)")
+    assert all(
+        100 < one.size["width"] < width and one.size["height"] > 100 for one in shown if one.is_displayed()
+    )
 
 
 def test_report_and_compare_from_the_command_line(study: Study, out: Path) -> None:

@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,6 +65,7 @@ class Pages:
             Route(f"{study}/trial/{{key:str}}", self.trial),
             Route(f"{study}/trial/{{key:str}}/curves.json", self.trial_curves),
             Route("/static/plotly.min.js", _plotly),
+            Route("/static/plot.js", _plot),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ]
         return Starlette(routes=routes, exception_handlers={HTTPException: self._mistake})
@@ -228,9 +228,7 @@ class Pages:
         now = self._main.now
         if study in now.rows:
             return
-        if (
-            now.read_at is None or now.away
-        ):  # who asks at once after the start need not be told that it is gone
+        if now.read_at is None or now.away:  # nobody knows yet
             raise HTTPException(503, "The storage has not been read yet.", {"Retry-After": "2"})
         raise HTTPException(404, f"There is no study {study!r} in this storage.")
 
@@ -255,11 +253,13 @@ def _named(root: UPath) -> str:
 
 
 async def _plotly(request: Request) -> Response:
-    package = importlib.util.find_spec("plotly")  # of which nothing but this file is used
-    assert package is not None
-    assert package.origin is not None
-    path = Path(package.origin).parent / "package_data" / "plotly.min.js"
+    path = interactive.plotly_js()
+    assert path is not None  # the extra that brings this server brings it
     return FileResponse(path, headers={"Cache-Control": "max-age=86400"})
+
+
+async def _plot(request: Request) -> Response:
+    return FileResponse(templates.TEMPLATES / "plot.js")
 
 
 def _whole(text: str) -> int:

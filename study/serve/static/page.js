@@ -1,30 +1,11 @@
 // Follows what the page shows: parts marked data-live and figures are fetched anew when the server says that
 // something changed. Nothing here makes markup of what a storage holds: parts come escaped from the server.
 
-const read = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+import { drawn } from "/static/plot.js";
 
 // Figures -------------------------------------------------------------------------------------------------------
 
 const tags = new Map(); // of each figure the version that is drawn
-
-function dressed(layout) {
-  const axis = { gridcolor: read("--line"), zerolinecolor: read("--line"), linecolor: read("--line") };
-  const narrow = window.innerWidth < 640;
-  return {
-    ...layout,
-    xaxis: { ...axis, ...layout.xaxis },
-    yaxis: { ...axis, ...layout.yaxis },
-    font: { color: read("--text"), family: "system-ui, sans-serif", size: narrow ? 11 : 13 },
-    paper_bgcolor: "rgba(0,0,0,0)",
-    plot_bgcolor: "rgba(0,0,0,0)",
-    margin: { l: 10, r: 10, t: 30, b: 10 },
-    legend: { ...layout.legend, ...(narrow ? { orientation: "h", y: -0.25, maxheight: 0.3 } : {}) },
-    modebar: { bgcolor: "rgba(0,0,0,0)", color: read("--quiet"), activecolor: read("--text") },
-    hoverlabel: { namelength: -1 },
-    uirevision: "kept", // zoom and hidden arms stay as they are
-    autosize: true,
-  };
-}
 
 async function draw(place) {
   const answer = await fetch(place.dataset.src);
@@ -35,19 +16,7 @@ async function draw(place) {
   place.classList.toggle("empty", empty);
   document.getElementById(`${place.id}-notes`).textContent = empty ? "Nothing to draw yet." : figure.notes.join(" ");
   if (empty) Plotly.purge(place);
-  else {
-    await Plotly.react(place, figure.data, dressed(figure.layout), {
-      displaylogo: false,
-      showSendToCloud: false, // plotly.js would offer to upload the figure
-      responsive: true,
-      modeBarButtonsToRemove: ["select2d", "lasso2d", "toImage"],
-      modeBarButtonsToAdd: ["svg", "png"].map((format) => ({
-        name: `Save as ${format.toUpperCase()}`,
-        icon: format === "svg" ? Plotly.Icons.disk : Plotly.Icons.camera,
-        click: (drawn) => Plotly.downloadImage(drawn, { format, filename: place.id }),
-      })),
-    });
-  }
+  else await drawn(place, figure, place.id);
   tags.set(place.id, tag);
 }
 
