@@ -119,13 +119,14 @@ def test_curves_of_running_trials_have_some_of_their_points_and_the_newest(slow:
     assert run.wait(timeout=HANG) == 0
 
 
-@pytest.mark.parametrize("terminal", [False, True])
-def test_watched_it_is_told_anew_until_all_is_over(slow: Study, terminal: bool) -> None:
+@pytest.mark.parametrize("how", ["file", "terminal", "json"])
+def test_watched_it_is_told_anew_until_all_is_over(slow: Study, how: str) -> None:
+    terminal, words = how == "terminal", ["--json"] if how == "json" else []
     run = slow.begin(*TUNE, "--in-process")
     wait_until(lambda: "running.json" in files(slow), "a word of the trial")
     ours, theirs = pty.openpty()
     watching = subprocess.Popen(
-        [sys.executable, "-m", "study", "status", "--watch"],
+        [sys.executable, "-m", "study", "status", "--watch", *words],
         cwd=slow.folder, env={**slow.environment, "TERM": "xterm"}, stderr=subprocess.STDOUT,
         stdout=theirs if terminal else (slow.folder / "said").open("w"),
     )  # fmt: skip
@@ -135,7 +136,8 @@ def test_watched_it_is_told_anew_until_all_is_over(slow: Study, terminal: bool) 
         while b"slow a seed 0" not in shown:
             shown += os.read(ours, 1 << 16)
     else:
-        wait_until(lambda: "slow a seed 0" in (slow.folder / "said").read_text(), "the first view")
+        first = '"arm": "a"' if words else "slow a seed 0"
+        wait_until(lambda: first in (slow.folder / "said").read_text(), "the first view")
     (slow.folder / "go").touch()
     assert run.wait(timeout=HANG) == 0
     if terminal:
@@ -147,6 +149,10 @@ def test_watched_it_is_told_anew_until_all_is_over(slow: Study, terminal: bool) 
     os.close(ours)
     assert watching.wait(timeout=HANG) == 0
     said = shown.decode() if terminal else (slow.folder / "said").read_text()
+    if words:
+        rows = [json.loads(line)[0] for line in said.splitlines()]
+        assert (rows[0]["running"], rows[-1]["running"], rows[-1]["finished"]) == (1, 0, 1)
+        return
     # Trials, finished, stopped, running.
     assert re.findall(r"slow +(\d+) +(\d+) +(\d+) +(\d+)", said)[-1] == ("1", "1", "0", "0")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -29,14 +30,25 @@ def status(rows: Rows, store: TrialStore, json_wanted: bool) -> None:
         say(f"No study has been run in {store.root} yet.")
 
 
-def watch(rows: Rows, anew: Callable[[], Rows], store: TrialStore) -> None:
-    """The same anew until every trial is finished or has failed, or Ctrl-C; without a terminal, where it changes."""
+def watch(rows: Rows, anew: Callable[[], Rows], store: TrialStore, json_wanted: bool) -> None:
+    """The same anew until every trial is finished or has failed, or Ctrl-C; without a terminal, where it changes.
+
+    Programs get a line of JSON each time.
+    """
     from rich.console import Console, Group
     from rich.live import Live
 
     console = Console()
+    if json_wanted:
+        _print_changes(rows, anew, lambda rows: say(json.dumps(rows)))
+        return
     if not console.is_terminal:
-        _print_changes(rows, anew, store)
+
+        def show(rows: Rows) -> None:
+            status(rows, store, json_wanted=False)
+            say()
+
+        _print_changes(rows, anew, show)
         return
 
     def drawn(rows: Rows) -> Group:
@@ -53,15 +65,14 @@ def watch(rows: Rows, anew: Callable[[], Rows], store: TrialStore) -> None:
         return
 
 
-def _print_changes(rows: Rows, anew: Callable[[], Rows], store: TrialStore) -> None:
+def _print_changes(rows: Rows, anew: Callable[[], Rows], show: Callable[[Rows], object]) -> None:
     try:
-        status(rows, store, json_wanted=False)
+        show(rows)
         while not _over(rows):
             time.sleep(WATCH_SECONDS)
             before, rows = rows, anew()
             if _tables(rows) != _tables(before):
-                say()
-                status(rows, store, json_wanted=False)
+                show(rows)
     except KeyboardInterrupt:
         return
 

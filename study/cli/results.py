@@ -24,7 +24,10 @@ def status(
     as_json: AsJson = False,
     trust_address: TrustAddress = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Show it anew until all trials are over, or Ctrl-C.")
+        bool,
+        typer.Option(
+            "--watch", help="Show it anew until all trials are over, or Ctrl-C; a line of --json each."
+        ),
     ] = False,
 ) -> None:
     """Show how far the studies in a storage are, and what is trained right now, on whatever machine.
@@ -45,8 +48,8 @@ def status(
     store = open_store(storage)
     names, unnamed = names_of(store, studies)
     rows, problems = statuses(store, names)
-    if watch and not as_json:
-        printing_status.watch(rows, lambda: statuses(store, names_of(store, studies)[0])[0], store)
+    if watch:
+        printing_status.watch(rows, lambda: statuses(store, names_of(store, studies)[0])[0], store, as_json)
     else:
         printing_status.status(rows, store, as_json)
     say_left_out([*unnamed, *problems])
