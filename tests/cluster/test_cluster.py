@@ -16,6 +16,7 @@ from cluster import network, nodes
 from cluster.network import Node, run
 from cluster.nodes import PROBE, TOKEN, Cluster
 from conftest import Study, wait_until
+from serving import served
 
 reason = network.missing() or nodes.missing()
 pytestmark = [
@@ -200,10 +201,14 @@ def test_a_study_outlives_a_worker_and_uses_it_when_it_is_back(
     # Longer than a node may take to begin, or the other one has trained everything by then.
     job = cluster.submit(again, *WORDS, "--epochs", "3000")
     wait_until_it_trains(worker, again)
-    cluster.stop()
-    stopped = job.result()
-    assert "To continue: study tune long.py" in stopped.stdout, stopped.stdout + stopped.stderr
-    assert checkpoints(again) != []
+    with served(again) as page:
+        page.wait_for("/running", worker.name)
+        cluster.stop()
+        stopped = job.result()
+        assert "To continue: study tune long.py" in stopped.stdout, stopped.stdout + stopped.stderr
+        assert checkpoints(again) != []
+        page.wait_for("/study/long", "<td[^>]*>interrupted</td>")
+        page.wait_for("/running", "No trial is running.")
 
 
 def test_after_the_head_died_the_same_command_continues(
