@@ -92,11 +92,13 @@ def _finished(
     plan: Plan, store: TrialStore, asked: Set[tuple[Load, float]], here: bool
 ) -> dict[Load, dict[float, _Like]]:
     """By load and work, what finished trials took, some of each."""
-    loads, left = {load for load, _ in asked}, set(asked)
+    loads, left, own = {load for load, _ in asked}, set(asked), True
     found: dict[Load, dict[float, _Like]] = {load: {} for load in loads}
     for result in _results(plan, store) if left else ():
-        if result["key"] not in plan.stored and all(found.values()):
-            break  # the plan's own tell of all
+        if own and result["key"] not in plan.stored:
+            own = False
+            if all(found.values()):  # others need not be read
+                break
         kind, came_from = plan.trainings[result["training"]], result["provenance"]
         load, took = _load_of(kind, result), came_from["training_seconds"]
         if load not in loads or (here and came_from["cpu"] != cpu_model()) or not took:
