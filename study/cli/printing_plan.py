@@ -106,12 +106,12 @@ def _print_outlook(outlook: Outlook, made: Plan, price_per_hour: float | None) -
         rows.append(["time", rough_duration(outlook.seconds)])
         rows.append(["at least, at most", f"{rough_duration(outlook.low)}, {rough_duration(outlook.high)}"])
     if len(outlook.unknown) < pending:
-        rows.append(["core-hours", f"{outlook.core_hours:.3g}"])
+        rows.append(["core-hours", _amount(outlook.core_hours)])
         if outlook.gpu_hours:
-            rows.append(["GPU-hours", f"{outlook.gpu_hours:.3g}"])
+            rows.append(["GPU-hours", _amount(outlook.gpu_hours)])
         rows.append(["disk", _bytes(outlook.disk_bytes)])
     if price_per_hour is not None and (price := outlook.price(price_per_hour)) is not None:
-        rows.append([f"price, at {price_per_hour:g} an hour", f"{price:.2f}"])
+        rows.append([f"price, at {price_per_hour:g} an hour", _amount(price)])
     if rows:
         table(["takes", "about"], rows)
         sources = {"such trials in the storage": outlook.stored, "some steps measured now": outlook.measured}
@@ -122,6 +122,11 @@ def _print_outlook(outlook: Outlook, made: Plan, price_per_hour: float | None) -
         more = f" and {len(outlook.unknown) - NAMED:,} more" if len(outlook.unknown) > NAMED else ""
         say(f"Not known is how long it takes: {names}{more}.")
         say("The storage has no such trial of such a machine; --measure does some steps of each.")
+
+
+def _amount(value: float) -> str:
+    """Two decimals, of which an estimate has no use from 100 on."""
+    return "under 0.01" if 0 < value < 0.01 else f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
 
 
 def _bytes(n: int) -> str:
