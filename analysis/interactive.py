@@ -84,6 +84,12 @@ def curves(results: Results, study: str, shown: Shown, running: Mapping[str, dic
     return {"data": data, "layout": layout, "notes": _about(found, arms, chosen, trials)}
 
 
+def all_are_drawn(results: Results, study: str) -> bool:
+    """Whether `curves` shows all arms and all seeds of a study, as its figure on paper does."""
+    seeds = results.of(study).groupby("arm").size()
+    return len(seeds) <= FIRST_ARMS and bool(seeds.max() <= MOST_SEEDS)
+
+
 def _band_and_line(arm: str, shown: pd.DataFrame, colour: str, metric: Metric) -> list[dict[str, Any]]:
     mean = line(arm, shown.x, shown["mean"], colour, metric, width=2, group=arm)
     if shown["high"].equals(shown["low"]):

@@ -28,7 +28,12 @@ def environment(*folders: Path, **more: Any) -> jinja2.Environment:
         lstrip_blocks=True,
         **more,
     )
-    made.filters |= {"md": tables.in_markdown, "code": tables.code_in_markdown, "explained": explained}
+    made.filters |= {
+        "md": tables.in_markdown,
+        "code": tables.code_in_markdown,
+        "explained": explained,
+        "data": data,
+    }
     return made
 
 

@@ -24,7 +24,7 @@ from study.store.files import Files
 from study.terminal import plain
 
 from . import figures, pages, summary, tables
-from .interactive import FIRST_ARMS, Shown, curves, plotly_js
+from .interactive import Shown, all_are_drawn, curves, plotly_js
 from .results import Results
 from .sections import Section, in_order, section
 
@@ -90,9 +90,8 @@ def _with_files(results: Results, one: Section, files: Files, with_plots: bool) 
     }
     made = {path: figures.save(figure, files, path, FIGURE_KINDS) for path, figure in drawn.items()}
     found = replace(one, figures={path: pages.inline(kinds["svg"]) for path, kinds in made.items()})
-    if with_plots and len(one.record["arms"]) <= FIRST_ARMS:  # on paper there are all
-        plot = curves(results, one.name, Shown(), {})
-        found.plots[f"figures/{one.name}"] = pages.data({name: plot[name] for name in ("data", "layout")})
+    if with_plots and all_are_drawn(results, one.name):
+        found.plots[f"figures/{one.name}"] = curves(results, one.name, Shown(), {})
     return found
 
 

@@ -22,7 +22,7 @@ class Section:
     """What is said of one study; `shown` is None while no trial of it is finished.
 
     `table` has all numbers, `shown` is the text of it. `figures` are elements of a page by their path in a report,
-    `plots` what plotly.js draws in their place, as JSON.
+    `plots` what plotly.js draws in their place (see interactive).
     """
 
     record: dict[str, Any]
@@ -33,7 +33,7 @@ class Section:
     pending: int
     command: str
     figures: dict[str, Markup] = field(default_factory=dict)
-    plots: dict[str, Markup] = field(default_factory=dict)
+    plots: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

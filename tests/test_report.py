@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from selenium.webdriver.common.by import By
 from storages import made_storage
 
 from analysis import load
+from analysis.pages import data
 from analysis.report import write
 from analysis.series import by_trial
 from study.declare.claims import about_published, increasing
@@ -163,6 +165,20 @@ def test_latex_tables_compile_as_they_are(out: Path, tmp_path: Path, table: str)
     assert (tmp_path / "document.pdf").read_bytes().startswith(b"%PDF")
 
 
+@pytest.fixture
+def may_run_scripts(browser: webdriver.Chrome) -> Iterator[None]:
+    """Afterwards, whatever happened."""
+    yield
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_nothing_ends_a_script_that_holds_data() -> None:
+    held = {"name": "</script><script>alert(1)</script><!--"}
+    assert "<" not in data(held)
+    assert json.loads(data(held)) == held
+
+
+@pytest.mark.usefixtures("may_run_scripts")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1200, 390])
 @pytest.mark.parametrize("scripts", [True, False])

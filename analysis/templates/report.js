@@ -7,8 +7,9 @@ const seen = new IntersectionObserver((entries) => {
     if (!isIntersecting) continue;
     seen.unobserve(target);
     const figure = JSON.parse(target.querySelector("script").textContent);
-    const place = target.appendChild(document.createElement("div"));
+    const place = document.createElement("div");
     place.className = "plot";
+    target.prepend(place);
     const draw = () => drawn(place, figure, target.id.replaceAll("/", "-"));
     target.classList.add("live"); // before it is drawn: it has a size then
     draw();

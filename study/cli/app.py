@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import shlex
 import sys
 from collections.abc import Iterator
@@ -116,10 +117,13 @@ def plan(
     from rich.console import Console
 
     from study.cli import printing_plan
+    from study.errors import StudyError
     from study.plan import check_fit, make_plan
     from study.running.options import Options
     from study.running.preview import preview
 
+    if price_per_hour is not None and not math.isfinite(price_per_hour):
+        raise StudyError(f"--price-per-hour {price_per_hour:g}: give a number")
     options = Options(
         cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial, address=address,
         max_concurrent=max_concurrent,
@@ -128,7 +132,8 @@ def plan(
     made = make_plan(loaded, seeds, store, folder, changed)
     check_fit(made)
     console = Console(stderr=True, soft_wrap=True)
-    printing_plan.plan(made, as_json, preview(made, store, options, console, measure), price_per_hour)
+    seen = preview(made, store, options, console, measure)
+    printing_plan.plan(made, as_json, seen, price_per_hour, measure)
 
 
 @app.command()

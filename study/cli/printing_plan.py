@@ -21,9 +21,16 @@ NAMED = 3
 
 
 def plan(
-    made: Plan, json_wanted: bool, preview: Preview | None = None, price_per_hour: float | None = None
+    made: Plan,
+    json_wanted: bool,
+    preview: Preview | None = None,
+    price_per_hour: float | None = None,
+    measured: bool = False,
 ) -> None:
-    """What would be trained and, where that was asked for, what it takes; a price is that of a machine."""
+    """What would be trained and, where that was asked for, what it takes, by some steps too where these were measured.
+
+    A price is that of a machine.
+    """
     counts = {
         "studies": len(made.records),
         "arms": sum(len(record["arms"]) for record in made.records),
@@ -55,7 +62,7 @@ def plan(
         say()
     table(["plan", ""], [[name, f"{value:,}"] for name, value in counts.items()])
     if preview and made.pending:
-        _print_outlook(preview.outlook, made, price_per_hour)
+        _print_outlook(preview, made, price_per_hour, measured)
     for record in made.records:
         if not record["continues"]:
             say(
@@ -99,7 +106,8 @@ def _outlook(outlook: Outlook, price_per_hour: float | None) -> dict[str, Any]:
     return found
 
 
-def _print_outlook(outlook: Outlook, made: Plan, price_per_hour: float | None) -> None:
+def _print_outlook(preview: Preview, made: Plan, price_per_hour: float | None, measured: bool) -> None:
+    outlook = preview.outlook
     pending, rows = len(made.pending), []
     say()
     if outlook.seconds is not None and outlook.low is not None and outlook.high is not None:
@@ -121,7 +129,9 @@ def _print_outlook(outlook: Outlook, made: Plan, price_per_hour: float | None) -
         names = ", ".join(made.trials[key].name for key in outlook.unknown[:NAMED])
         more = f" and {len(outlook.unknown) - NAMED:,} more" if len(outlook.unknown) > NAMED else ""
         say(f"Not known is how long it takes: {names}{more}.")
-        say("The storage has no such trial of such a machine; --measure does some steps of each.")
+        where = "What was read of the storage in a second" if preview.known.cut_short else "The storage"
+        how = "" if measured else "; --measure does some steps of each"
+        say(f"{where} has no such trial of such a machine{how}.")
 
 
 def _amount(value: float) -> str:
@@ -132,5 +142,5 @@ def _amount(value: float) -> str:
 def _bytes(n: int) -> str:
     for unit, size in (("GB", 1e9), ("MB", 1e6)):
         if n >= size:
-            return f"{n / size:.2g} {unit}"
+            return f"{n / size:.1f} {unit}" if n < 10 * size else f"{n / size:,.0f} {unit}"
     return f"{max(1, round(n / 1e3))} KB"

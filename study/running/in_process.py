@@ -6,6 +6,8 @@ that a debugger finds it where it was raised.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rich.console import Console
 
 from study.errors import StudyError
@@ -58,7 +60,7 @@ def _train(plan: Plan, store: TrialStore, options: Options, console: Console, li
     # Lines, no live table: what the training prints is seen, and a debugger has the terminal.
     alone = options.model_copy(update={"max_concurrent": 1})
     awaited = expected(plan, store, trials, prepared.costs, shares, [here], alone)
-    with progress_for(console, plan, awaited, live=False) as progress:
+    with progress_for(console, plan, replace(awaited, start=0.0), live=False) as progress:
         for trial in trials:
             kind = plan.trainings[trial.training]
             attempt = Attempt(trial, kind, prepared.data[trial.data], store, shares[trial.key], common)

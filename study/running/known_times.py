@@ -6,26 +6,26 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from study.plan import Plan, Trial
-from study.provenance import cpu_model
+from study.provenance import cpu_model, hardware
 from study.running.resources import Resources
 from study.store.files import StorageError
 from study.store.records import Damaged
-from study.store.trial_store import TrialStore
+from study.store.trial_store import MOST_CURVE_BYTES, TrialStore
 from study.training import Training
 
 # So many results of trials with the same load are enough, and reading more than these seconds is too long.
 ENOUGH, READ_SECONDS = 5, 1.0
-
 # A curve of few steps takes this much.
 EMPTY_CURVE_BYTES = 2000
 
-# The name of a training, its hyperparameters as JSON, the fingerprint of its data, its threads, whether it has a GPU.
-Load = tuple[str, str, str, int, bool]
+# The name of a training, its hyperparameters but for those that leave the load as it is, the fingerprint of its data,
+# its threads, the device.
+Load = tuple[str, str, str, int, str]
 
 
 class Takes(NamedTuple):
@@ -39,129 +39,159 @@ class Takes(NamedTuple):
 class Known:
     """takes: by key, what a trial takes. ratios: what single ones took, of the median of those with the same load.
 
-    scaled: whether some of it comes from trials with more or with less work.
+    scaled: whether some of it comes from trials with more or with less work. cut_short: whether there are finished
+    trials of others that were not looked at, for want of time.
     """
 
     takes: dict[str, Takes] = field(default_factory=dict)
     scaled: bool = False
     ratios: list[float] = field(default_factory=list)
+    cut_short: bool = False
+
+
+@dataclass
+class _Like:
+    """Finished trials of one config: what they took, and what one of them takes in the storage."""
+
+    config: dict[str, Any]
+    result_bytes: int
+    curve_bytes: int
+    seconds: list[float] = field(default_factory=list)
+
+
+# By load and config.
+Finished = dict[Load, dict[str, _Like]]
 
 
 def known(plan: Plan, store: TrialStore, shares: Mapping[str, Resources], here: bool) -> Known:
     """What the trials to train will take, as far as finished trials with the same load tell.
 
     Those are of the same training, data and hyperparameters, but for those in `Training.same_load`; where these change
-    its work (`Training.cost`), the time is scaled with it. They ran with as many threads, on the processor of this
-    machine (`here`) or wherever the storage was filled (a cluster), and with a GPU where the trial will have one.
+    its work, the time is scaled with it, if the training says what its work is (`Training.cost`). They ran with as many
+    threads, on a processor and on a GPU like this machine's (`here`) or on any that has a GPU if this has (a cluster).
     """
     # The trials of an arm share their config.
-    asked: dict[tuple[str, int, Resources], tuple[Load, float]] = {}
+    asked: dict[tuple[str, int, Resources], tuple[Load, dict[str, Any]]] = {}
+    gpu = _gpu() if here and any(share.gpus for share in shares.values()) else "any"
     for trial in plan.pending:
         same = trial.training, id(trial.config), shares[trial.key]
         if same not in asked:
+            config, device = trial.config.model_dump(mode="json"), gpu if shares[trial.key].gpus else "cpu"
             kind = plan.trainings[trial.training]
-            asked[same] = _load(kind, trial, shares[trial.key]), _work(kind, trial.config)
-    finished = _finished(plan, store, set(asked.values()), here)
-    found = Known()
+            threads = shares[trial.key].threads
+            asked[same] = (trial.training, _kept(kind, config), trial.data, threads, device), config
+    found, finished = Known(), Finished()
+    if asked:
+        found.cut_short = _read(plan, store, {load for load, _ in asked.values()}, here, finished)
+    known_here: dict[tuple[str, int, Resources], Takes | None] = {}
     for trial in plan.pending:
-        load, work = asked[trial.training, id(trial.config), shares[trial.key]]
-        if works := finished.get(load):
-            nearest = min(works, key=lambda one: abs(math.log(one / work)))
-            like, more = works[nearest], work / nearest
-            curve = EMPTY_CURVE_BYTES + more * (like.curve_bytes - EMPTY_CURVE_BYTES)
-            disk = like.result_bytes + int(curve)
-            found.takes[trial.key] = Takes(statistics.median(like.seconds) * more, disk)
-            found.scaled = found.scaled or nearest != work
-    several = [
-        like.seconds for works in finished.values() for like in works.values() if len(like.seconds) > 1
-    ]
-    found.ratios = [one / statistics.median(every) for every in several for one in every]
+        same = trial.training, id(trial.config), shares[trial.key]
+        if same not in known_here:
+            load, config = asked[same]
+            known_here[same], scaled = _taken(plan, trial, finished.get(load, {}), config)
+            found.scaled = found.scaled or scaled
+        if (takes := known_here[same]) is not None:
+            found.takes[trial.key] = takes
+    several = [one.seconds for like in finished.values() for one in like.values() if len(one.seconds) > 1]
+    found.ratios = [seconds / statistics.median(every) for every in several for seconds in every]
     return found
 
 
-@dataclass
-class _Like:
-    """What trials with the same load and the same work took, and what one of them takes in the storage."""
-
-    result_bytes: int
-    curve_bytes: int
-    seconds: list[float] = field(default_factory=list)
-
-
-def _finished(
-    plan: Plan, store: TrialStore, asked: Set[tuple[Load, float]], here: bool
-) -> dict[Load, dict[float, _Like]]:
-    """By load and work, what finished trials took, some of each."""
-    loads, left, own = {load for load, _ in asked}, set(asked), True
-    found: dict[Load, dict[float, _Like]] = {load: {} for load in loads}
-    for result in _results(plan, store) if left else ():
-        if own and result["key"] not in plan.stored:
-            own = False
-            if all(found.values()):  # others need not be read
-                break
-        kind, came_from = plan.trainings[result["training"]], result["provenance"]
-        load, took = _load_of(kind, result), came_from["training_seconds"]
-        if load not in loads or (here and came_from["cpu"] != cpu_model()) or not took:
-            continue
+def _taken(
+    plan: Plan, trial: Trial, like: Mapping[str, _Like], config: dict[str, Any]
+) -> tuple[Takes | None, bool]:
+    """What the trial takes, and whether that is scaled from trials with another work."""
+    exact = like.get(_text(config))
+    if exact:
+        return Takes(statistics.median(exact.seconds), exact.result_bytes + exact.curve_bytes), False
+    kind = plan.trainings[trial.training]
+    if kind.cost.__func__ is Training.cost.__func__:  # type: ignore[attr-defined]
+        return None, False  # it does not say what its work is
+    ratios: list[tuple[float, float, _Like]] = []
+    for one in like.values():
         try:
-            work = _work(kind, kind.Config.model_validate(result["config"]))
+            data = plan.data.load(kind, trial.config)
+            other = kind.cost(kind.Config.model_validate(one.config), data).work
+            ratio = kind.cost(trial.config, data).work / other
+            ratios.append((abs(math.log(ratio)), ratio, one))
         except Exception:  # a config of an earlier version, or what a user's own `cost` stumbles over
             continue
-        if work not in found[load]:
-            found[load][work] = _like(store, result["key"])
-        like = found[load][work]
-        if len(like.seconds) < ENOUGH:
-            like.seconds.append(took)
-        if len(like.seconds) == ENOUGH:
-            left.discard((load, work))
-        if not left:
-            break
-    return found
+    if not ratios:
+        return None, False
+    _, ratio, nearest = min(ratios, key=lambda found: found[0])
+    curve = EMPTY_CURVE_BYTES + ratio * (nearest.curve_bytes - EMPTY_CURVE_BYTES)
+    disk = nearest.result_bytes + int(curve)
+    return Takes(statistics.median(nearest.seconds) * ratio, disk), ratio != 1
 
 
-def _work(kind: type[Training], config: Any) -> float:
-    """In the unit of `Training.cost`, where that says more than 0; the same of all trials where it does not."""
-    return max(kind.cost(config).work, 1e-9)
+def _read(plan: Plan, store: TrialStore, loads: Collection[Load], here: bool, finished: Finished) -> bool:
+    """Add what finished trials with these loads took, first the plan's own; whether others were left unread."""
+
+    def add(keys: Collection[str]) -> bool:
+        """Whether some were left out."""
+        until = time.monotonic() + READ_SECONDS
+        for key in sorted(keys):
+            if time.monotonic() > until:
+                return True
+            _add(plan, store, key, loads, here, finished)
+        return False
+
+    add(plan.stored)
+    if all(load in finished for load in loads):  # others need not be read
+        return False
+    try:
+        return add(store.states().finished - plan.stored)
+    except StorageError:  # the run itself says so
+        return True
 
 
-def _like(store: TrialStore, key: str) -> _Like:
-    files = (store.files.read(f"trials/{key}/{name}") for name in ("result.json", "curve.parquet"))
-    result, curve = (len(content or b"") for content in files)
-    return _Like(result, curve)
-
-
-def _results(plan: Plan, store: TrialStore) -> Iterator[dict[str, Any]]:
-    """Finished trials' results, the plan's own first, as long as reading may take."""
-    until = time.monotonic() + READ_SECONDS
-    for key in [*sorted(plan.stored), *sorted(store.states().finished - plan.stored)]:
-        if time.monotonic() > until:
+def _add(
+    plan: Plan, store: TrialStore, key: str, loads: Collection[Load], here: bool, finished: Finished
+) -> None:
+    try:
+        result = store.result(key)
+        came_from, config = result["provenance"], result["config"]
+        if result["status"] != "finished" or result["training"] not in plan.trainings:
             return
-        try:
-            result = store.result(key)
-        except (Damaged, StorageError):  # the run itself says so
-            continue
-        if result["status"] == "finished" and result["training"] in plan.trainings:
-            yield result
+        device = came_from["device"] if here or came_from["device"] == "cpu" else "any"
+        kept = _kept(plan.trainings[result["training"]], config)
+        load = result["training"], kept, result["data"], came_from.get("threads", 1), device
+        if (
+            load not in loads
+            or (here and came_from["cpu"] != cpu_model())
+            or came_from["training_seconds"] <= 0
+        ):
+            return
+        like = finished.setdefault(load, {})
+        one = like.get(_text(config)) or _new(store, key, config)
+        like[_text(config)] = one
+    except (
+        Damaged,
+        StorageError,
+        TypeError,
+    ):  # the run itself says so; a field that is not checked may be anything
+        return
+    if len(one.seconds) < ENOUGH:
+        one.seconds.append(came_from["training_seconds"])
 
 
-def _load(kind: type[Training], trial: Trial, share: Resources) -> Load:
-    config = _kept(kind, trial.config.model_dump(mode="json"))
-    return trial.training, config, trial.data, share.threads, share.gpus > 0
-
-
-def _load_of(kind: type[Training], result: dict[str, Any]) -> Load:
-    came_from = result["provenance"]
-    config = _kept(kind, result["config"])
-    return (
-        result["training"],
-        config,
-        result["data"],
-        came_from.get("threads", 1),
-        came_from["device"] != "cpu",
+def _new(store: TrialStore, key: str, config: dict[str, Any]) -> _Like:
+    files = (
+        store.files.read(f"trials/{key}/{name}", MOST_CURVE_BYTES)
+        for name in ("result.json", "curve.parquet")
     )
+    result, curve = (len(content or b"") for content in files)
+    return _Like(config, result, curve)
+
+
+def _gpu() -> str:
+    """What this machine's GPU calls itself."""
+    return str(hardware("cuda", 1)["device"])
 
 
 def _kept(kind: type[Training], config: Mapping[str, Any]) -> str:
-    return json.dumps(
-        {name: value for name, value in config.items() if name not in kind.same_load}, sort_keys=True
-    )
+    return _text({name: value for name, value in config.items() if name not in kind.same_load})
+
+
+def _text(config: Mapping[str, Any]) -> str:
+    return json.dumps(config, sort_keys=True)

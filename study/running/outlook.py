@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 from study.running.known_times import Known, Takes
 from study.running.resources import Node, Resources
-from study.running.schedule import seconds_until_done
+from study.running.schedule import about_until_done, seconds_until_done
 
-# From the command to the first step: Ray's start, and in each worker Python's, torch's and Ray Tune's import; from the
-# last step to the table. Per trial, what comes besides its training. Measured by benchmarks/forecast.py.
-START_SECONDS, END_SECONDS, EACH_SECONDS = 9.0, 3.0, 0.1
-# A machine is not always equally fast: a range is at least so wide to both sides; where trials
-# with other work tell, or some steps, as wide.
+# Ray's start; in each worker Python's, torch's and Ray Tune's imports; from the last step to the table. Per trial, what
+# comes besides its training. Measured by benchmarks/forecast.py.
+RAY_SECONDS, WORKER_SECONDS, END_SECONDS, EACH_SECONDS = 4.0, 5.0, 3.0, 0.1
+# A machine is not always equally fast: a range is at least so wide to both sides; where trials with other work tell, or
+# some steps, as wide.
 LEAST_SPREAD, SHORT_SPREAD = 0.1, 0.2
+# From so many trials on the last ones hardly count, and going through all of them would.
+MANY = 2000
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,12 @@ def outlook(
     takes: dict[str, Takes] = {**known.takes, **measured}
     there = [key for key in trials if key in takes]
     unknown = tuple(key for key in trials if key not in takes)
-    around = START_SECONDS + END_SECONDS if trials else 0.0
+    around = RAY_SECONDS + WORKER_SECONDS + END_SECONDS if trials else 0.0
     low, high = _spread(known.ratios, known.scaled or bool(measured))
     seconds = None
     if not unknown:
-        seconds = seconds_until_done(
+        until_done = seconds_until_done if len(trials) <= MANY else about_until_done
+        seconds = until_done(
             [(takes[key].seconds + EACH_SECONDS, shares[key]) for key in trials], nodes, most
         )
     hours = [(takes[key].seconds / 3600, shares[key]) for key in there]
@@ -83,5 +86,5 @@ def _spread(ratios: Sequence[float], roughly: bool) -> tuple[float, float]:
     least = SHORT_SPREAD if roughly else LEAST_SPREAD
     if len(ratios) < 2:
         return 1 - least, 1 + least
-    tenths = statistics.quantiles(ratios, n=10, method="inclusive")
-    return min(1 - least, tenths[0]), max(1 + least, tenths[-1])
+    parts = statistics.quantiles(ratios, n=20, method="inclusive")
+    return min(1 - least, parts[0]), max(1 + least, parts[-1])

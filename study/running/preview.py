@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from types import MappingProxyType
 
 from rich.console import Console
 
 from study.plan import Plan
 from study.running import resources
-from study.running.known_times import Takes, known
+from study.running.known_times import Known, Takes, known
 from study.running.options import Options
 from study.running.outlook import Outlook, outlook
 from study.running.prepare import costs_of, prepare
@@ -24,11 +23,15 @@ from study.training import Cost
 
 @dataclass(frozen=True)
 class Preview:
-    """costs and shares: of every trial, the stored ones too, by key. nodes: those that would run them."""
+    """costs and shares: of every trial, the stored ones too, by key. nodes: those that would run them.
+
+    known: what the storage knows of how long trials take.
+    """
 
     costs: dict[str, Cost]
     shares: dict[str, resources.Resources]
     nodes: list[resources.Node]
+    known: Known
     outlook: Outlook
 
 
@@ -40,24 +43,28 @@ def preview(
     Starts Ray only for that, and where a GPU is to be asked. Raises StudyError as `runner.run` does.
     """
     here = resources.this_machine()
-    if options.address is None and not measured and (options.gpus_per_trial is not None or not here.gpus):
+    if options.address is None and (options.gpus_per_trial is not None or not here.gpus):
         decide = partial(resources.decide, options.cpus_per_trial, options.gpus_per_trial, [here])
         costs = costs_of(plan)
         decided = {id(cost): decide(cost) for cost in {id(cost): cost for cost in costs.values()}.values()}
         shares = {key: decided[id(cost)] for key, cost in costs.items()}
-        say_what_is_slow(costs, shares, console)
-        return _of(plan, store, options, costs, shares, [here])
+        preview = _of(plan, store, options, costs, shares, [here])
+        if not measured or not preview.outlook.unknown:
+            say_what_is_slow(costs, shares, console)
+            return preview
     with workspace() as folder, ray_session(options.address, folder) as nodes:
         whole = prepare(plan.whole())
         shares = shares_of(plan, list(plan.trials.values()), whole, nodes, options, console)
+        if options.address is None:
+            say_what_is_slow(whole.costs, shares, console)
         preview = _of(plan, store, options, whole.costs, shares, nodes)
         if not measured or not preview.outlook.unknown:
             return preview
         from study.running.stopwatch import measure  # brings torch
 
         unknown = [trial for trial in plan.pending if trial.key in preview.outlook.unknown]
-        took = measure(unknown, plan, whole, shares, nodes, say_to(console))
-        return _of(plan, store, options, whole.costs, shares, nodes, took)
+        took = measure(unknown, plan, whole, shares, nodes, options.max_concurrent, say_to(console))
+        return replace(preview, outlook=_outlook(plan, preview, options, took))
 
 
 def _of(
@@ -67,9 +74,14 @@ def _of(
     costs: dict[str, Cost],
     shares: dict[str, resources.Resources],
     nodes: list[resources.Node],
-    measured: Mapping[str, Takes] = MappingProxyType({}),
 ) -> Preview:
     stored = known(plan, store, shares, options.address is None)
     order = [trial.key for trial in longest_first(plan.pending, costs)]
-    made = outlook(order, shares, nodes, stored, measured, options.max_concurrent)
-    return Preview(costs, shares, nodes, made)
+    made = outlook(order, shares, nodes, stored, {}, options.max_concurrent)
+    return Preview(costs, shares, nodes, stored, made)
+
+
+def _outlook(plan: Plan, preview: Preview, options: Options, measured: Mapping[str, Takes]) -> Outlook:
+    order = [trial.key for trial in longest_first(plan.pending, preview.costs)]
+    known = preview.known
+    return outlook(order, preview.shares, preview.nodes, known, measured, options.max_concurrent)

@@ -51,9 +51,9 @@ class Progress:
                 self.note(trial, note)
         if "waits" in result:
             return
-        self._time_left.told(
-            trial.key, result["percent"] / 100, result["resumed_at"] / (result["steps"] or 1)
-        )
+        tells = result["steps"] or result["whole"]  # else its steps show at the end
+        done = result["percent"] / 100 if tells else None
+        self._time_left.told(trial.key, done, result["resumed_at"] / (result["steps"] or 1))
         self._running[trial.key] = (trial, result)
         if result["whole"]:  # a scheduler that stops a trial sets `done` too
             self._end(trial)

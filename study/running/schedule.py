@@ -9,36 +9,71 @@ from study.running.resources import Node, Resources
 
 # What adding up shares of a GPU may lose: ten tenths are one.
 ROUNDING = 1e-9
-# From so many trials on the last ones hardly count, and going through all of them would.
-MANY = 2000
+
+Job = tuple[float, Resources]
 
 
-def seconds_until_done(
-    jobs: Sequence[tuple[float, Resources]], nodes: Sequence[Node], most: int | None = None
-) -> float:
+def seconds_until_done(jobs: Sequence[Job], nodes: Sequence[Node], most: int | None = None) -> float:
     """Seconds until all jobs, each of so many seconds and with this share, are done on these nodes.
 
     Each begins as soon as a node has room for it and fewer than `most` run, in this order. In units other than seconds
     if the jobs are. Raises ValueError where no node has room for one.
     """
-    if len(jobs) > MANY:
-        at_once = min(share.concurrent_on(nodes) for share in {share for _, share in jobs})
-        return sum(seconds for seconds, _ in jobs) / max(1, min(at_once, most or at_once))
-    free = [[node.cpus + ROUNDING, node.gpus + ROUNDING] for node in nodes]
-    running: list[tuple[float, int, int]] = []  # when it ends, which job, on which node
+    rooms = [_Room(node) for node in nodes]
+    running: list[tuple[float, int, _Room, list[int]]] = []  # when it ends, which job, where, on which GPUs
     now = 0.0
     for i, (seconds, share) in enumerate(jobs):
-        while (place := _room(free, share) if most is None or len(running) < most else None) is None:
+        while (found := _begun(rooms, share) if most is None or len(running) < most else None) is None:
             if not running:
                 raise ValueError(f"no node has room for {share}")
-            now, ended, at = heapq.heappop(running)
-            free[at][0] += jobs[ended][1].cpus
-            free[at][1] += jobs[ended][1].gpus
-        free[place][0] -= share.cpus
-        free[place][1] -= share.gpus
-        heapq.heappush(running, (now + seconds, i, place))
-    return max((end for end, _, _ in running), default=0.0)
+            now, ended, room, gpus = heapq.heappop(running)
+            room.leave(jobs[ended][1], gpus)
+        heapq.heappush(running, (now + seconds, i, *found))
+    return max((end for end, *_ in running), default=0.0)
 
 
-def _room(free: Sequence[Sequence[float]], share: Resources) -> int | None:
-    return next((i for i, (cpus, gpus) in enumerate(free) if cpus >= share.cpus and gpus >= share.gpus), None)
+def about_until_done(jobs: Sequence[Job], nodes: Sequence[Node], most: int | None = None) -> float:
+    """About the same, for many jobs: what is needed most, of that all the nodes' together."""
+    cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
+    needs = [
+        max((seconds for seconds, _ in jobs), default=0.0),
+        sum(seconds * share.cpus for seconds, share in jobs) / max(cpus, ROUNDING),
+    ]
+    if gpus:
+        needs.append(sum(seconds * share.gpus for seconds, share in jobs) / gpus)
+    if most:
+        needs.append(sum(seconds for seconds, _ in jobs) / most)
+    return max(needs)
+
+
+class _Room:
+    """What is free of a node: cores, and of each GPU a share."""
+
+    def __init__(self, node: Node) -> None:
+        self.cpus = node.cpus + ROUNDING
+        self.gpus = [1.0 + ROUNDING] * int(node.gpus)
+
+    def begin(self, share: Resources) -> list[int] | None:
+        """Take the share; the GPUs on which it is, or None where there is no room."""
+        each = min(share.gpus, 1.0)
+        fits = (
+            [i for i, free in enumerate(self.gpus) if free >= each][: max(1, int(share.gpus))] if each else []
+        )
+        if self.cpus < share.cpus or (each and len(fits) < max(1, int(share.gpus))):
+            return None
+        self.cpus -= share.cpus
+        for i in fits:
+            self.gpus[i] -= each
+        return fits
+
+    def leave(self, share: Resources, gpus: Sequence[int]) -> None:
+        self.cpus += share.cpus
+        for i in gpus:
+            self.gpus[i] += min(share.gpus, 1.0)
+
+
+def _begun(rooms: Sequence[_Room], share: Resources) -> tuple[_Room, list[int]] | None:
+    for room in rooms:
+        if (gpus := room.begin(share)) is not None:
+            return room, gpus
+    return None

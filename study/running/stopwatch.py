@@ -14,6 +14,7 @@ from typing import Any
 from study import own_code
 from study.errors import StudyError
 from study.plan import Plan, Trial
+from study.running import allocator
 from study.running.known_times import Takes
 from study.running.prepare import Prepared
 from study.running.resources import Node, Resources
@@ -34,11 +35,13 @@ def measure(
     prepared: Prepared,
     shares: Mapping[str, Resources],
     nodes: Sequence[Node],
+    most: int | None,
     say: Callable[[str], None],
 ) -> dict[str, Takes]:
     """By key, what these pending trials take; without those that can't be measured, of which `say` is told.
 
-    Needs a running Ray. What has the same load (`Training.same_load`) and the same work is measured once.
+    Needs a running Ray. At most `most` are measured at a time. What has the same load (`Training.same_load`) and the
+    same work is measured once.
     """
     import ray
 
@@ -53,18 +56,23 @@ def measure(
     code = {name: own_code.by_value(name) for name in plan.own_code() if isinstance(name, str)}
     data = ray.put(prepared.data)
     for share, kinds in by_share.items():
-        stopwatch = ray.remote(num_cpus=share.cpus, num_gpus=share.gpus)(_Stopwatch)
-        at_once = min(share.concurrent_on(nodes), len(plan.pending))
+        at_once = min(share.concurrent_on(nodes), len(plan.pending), most or len(plan.pending))
+        # A process that a trial has ended takes those of the next ones with it.
+        stopwatch = ray.remote(num_cpus=share.cpus, num_gpus=share.gpus, max_restarts=len(kinds))(_Stopwatch)
         stopwatches = [stopwatch.remote(code, data, str(Path.cwd()), share) for _ in range(at_once)]
         for same in kinds.values():
             first = same[0]
             training = own_code.by_value(plan.trainings[first.training])
+            asked = [one.measured.remote(first.travelling(), training) for one in stopwatches]
             try:
-                answers = ray.get(
-                    [one.measured.remote(first.travelling(), training) for one in stopwatches],
-                    timeout=PATIENCE_SECONDS,
+                answers = ray.get(asked, timeout=PATIENCE_SECONDS)
+            except ray.exceptions.GetTimeoutError:
+                say(
+                    f"{first.name}: can't be measured within {PATIENCE_SECONDS:g} s, nor is what comes after it"
                 )
+                break
             except ray.exceptions.RayError as error:
+                ray.wait(asked, num_returns=len(asked), timeout=PATIENCE_SECONDS)
                 say(f"{first.name}: can't be measured: {str(error).strip().splitlines()[-1]}")
                 continue
             mean = sum(took.seconds for took in answers) / len(answers)
@@ -80,6 +88,7 @@ class _Stopwatch:
     def __init__(
         self, code: Mapping[str, own_code.Own], data: Mapping[str, Any], folder: str, share: Resources
     ) -> None:
+        allocator.keep_freed()  # as trials do
         own_code.provide(code)
         if Path(folder).is_dir():
             os.chdir(folder)
@@ -109,7 +118,9 @@ class _Stopwatch:
         built = time.perf_counter() - started
         seconds, done = _steps(run, STEPS_SECONDS), run.step
         disk = RESULT_BYTES + len(encoded_curve(run.history.columns())) * steps / done
-        if not run.done:
+        if run.diverged:  # one with another learning rate may not
+            seconds = seconds / done * steps
+        elif not run.done:
             # The last step measures what is measured at the end.
             run.history.step = steps - 1
             started = time.perf_counter()

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from study.running.outlook import END_SECONDS, START_SECONDS
+from study.running.outlook import END_SECONDS, MANY, WORKER_SECONDS
 from study.running.resources import Node, Resources
-from study.running.schedule import seconds_until_done
+from study.running.schedule import about_until_done, seconds_until_done
 
 # An estimate from the pace alone needs so many seconds since the first report, and this share of all work (or a
 # minute).
 LEAST_SECONDS, LEAST_SHARE, ENOUGH_SECONDS = 10.0, 0.01, 60.0
 # What is known beforehand counts as much as this share of the run, once its own pace shows.
 KNOWN_COUNTS = 0.02
+# Of a trial that does not tell how much of it is done, but how long it takes is known: at most so much, until it ends.
+MOST_ASSUMED = 0.95
 
 
 @dataclass(frozen=True)
 class Expected:
     """work: of each trial, in the order in which they start, by key: in seconds where those are `known`, else in any
-    unit. shares: what each gets of the nodes. most: how many run at once at most.
+    unit. shares: what each gets of the nodes. most: how many run at once at most. start: seconds until the first trial
+    begins.
     """
 
     work: Mapping[str, float]
@@ -28,11 +31,13 @@ class Expected:
     nodes: Sequence[Node]
     most: int | None = None
     known: bool = False
+    start: float = WORKER_SECONDS
 
     def until_done(self, work: Mapping[str, float]) -> float:
         """The time, in the unit of work, until these trials are done that have so much work left."""
         jobs = [(work[key], self.shares[key]) for key in self.work if key in work]
-        return seconds_until_done(jobs, self.nodes, self.most)
+        until_done = seconds_until_done if len(self.work) <= MANY else about_until_done
+        return until_done(jobs, self.nodes, self.most)
 
 
 @dataclass
@@ -40,9 +45,11 @@ class TimeLeft:
     """Follows trials by their keys: how much of each is done."""
 
     expected: Expected
-    # Of each trial: the share that is done, and the share that an earlier run had done.
-    done: dict[str, float] = field(default_factory=dict)
+    # Of each trial: the share that is done, None where it does not tell; the share that an earlier run had done; when
+    # it told something first.
+    done: dict[str, float | None] = field(default_factory=dict)
     before: dict[str, float] = field(default_factory=dict)
+    since: dict[str, float] = field(default_factory=dict)
     over: set[str] = field(default_factory=set)
     begun: float = field(default_factory=lambda: time.monotonic())
     # When the first trial told something, and the time that what was done then takes.
@@ -53,12 +60,14 @@ class TimeLeft:
         """Whether a trial has told something."""
         return self._first is not None
 
-    def told(self, key: str, done: float, before: float) -> None:
+    def told(self, key: str, done: float | None, before: float) -> None:
         """A trial is trained to this share, of which an earlier run did `before`."""
-        self.before.setdefault(key, before)
         self.done[key] = done
+        if key in self.since:
+            return
+        self.since[key], self.before[key] = time.monotonic(), before
         if self._first is None:
-            self._first = time.monotonic(), self._spent()
+            self._first = self.since[key], self._spent(self.since[key])
 
     def ended(self, key: str) -> None:
         """What may be left of a trial will not be done."""
@@ -66,34 +75,40 @@ class TimeLeft:
 
     def seconds(self) -> float | None:
         """An estimate in seconds, or None before it can be trusted."""
-        now, left = time.monotonic(), self.expected.until_done(dict(self._left()))
+        now = time.monotonic()
+        left = self.expected.until_done(self._left(now))
         if self._first is None:
             if not self.expected.known:
                 return None
-            return max(0.0, self.begun + START_SECONDS - now) + left + END_SECONDS
+            return max(0.0, self.begun + self.expected.start - now) + left + END_SECONDS
         first, at_first = self._first
-        seconds, spent = now - first, self._spent() - at_first
+        seconds, spent = now - first, self._spent(now) - at_first
         if self.expected.known:
             prior = KNOWN_COUNTS * self.expected.until_done(self.expected.work)
-            return left * (prior + seconds) / (prior + spent) + END_SECONDS if left else END_SECONDS
+            pace = (prior + seconds) / (prior + spent) if prior + spent > 0 else 1.0
+            return left * pace + END_SECONDS
         least = LEAST_SHARE * sum(self.expected.work.values()) if seconds < ENOUGH_SECONDS else 0.0
         if seconds < LEAST_SECONDS or spent <= least:
             return None
         return left * seconds / spent
 
-    def _left(self) -> Iterator[tuple[str, float]]:
-        """What is left of trials that are not over."""
-        for key, work in self.expected.work.items():
-            if key not in self.over:
-                yield key, work * (1 - self.done.get(key, 0.0))
+    def _share(self, key: str, now: float) -> float:
+        """How much of a trial is done."""
+        if (done := self.done.get(key, 0.0)) is not None:
+            return done
+        if not self.expected.known:
+            return 0.0
+        return min(MOST_ASSUMED, (now - self.since[key]) / self.expected.work[key])
 
-    def _spent(self) -> float:
+    def _left(self, now: float) -> dict[str, float]:
+        """What is left of trials that are not over."""
+        works = self.expected.work.items()
+        return {key: work * (1 - self._share(key, now)) for key, work in works if key not in self.over}
+
+    def _spent(self, now: float) -> float:
         """The time that all that this run did takes."""
-        whole = self.expected.until_done(
-            {
-                key: work
-                * ((self.done.get(key, 0.0) if key in self.over else 1.0) - self.before.get(key, 0.0))
-                for key, work in self.expected.work.items()
-            }
-        )
-        return whole - self.expected.until_done(dict(self._left()))
+        whole = {
+            key: work * ((self._share(key, now) if key in self.over else 1.0) - self.before.get(key, 0.0))
+            for key, work in self.expected.work.items()
+        }
+        return self.expected.until_done(whole) - self.expected.until_done(self._left(now))

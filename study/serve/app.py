@@ -215,7 +215,9 @@ class Pages:
 
     async def events(self, request: Request) -> Response:
         study = request.query_params.get("study", "*")
-        if study != "*":
+        if (
+            study != "*" and self._main.now.read_at is not None
+        ):  # a browser would not ask again after an error
             self._check_that_there_is(study)
         return self._answers.events(study)
 
@@ -228,7 +230,7 @@ class Pages:
         now = self._main.now
         if study in now.rows:
             return
-        if now.read_at is None or now.away:  # nobody knows yet
+        if now.read_at is None:  # nobody knows yet
             raise HTTPException(503, "The storage has not been read yet.", {"Retry-After": "2"})
         raise HTTPException(404, f"There is no study {study!r} in this storage.")
 

@@ -135,10 +135,10 @@ class Following:
                 self._read_results()
                 self._count(problems)
             except StorageError as problem:
-                self.now = replace(self.now, away=str(problem), read_at=self.now.read_at or datetime.now(UTC))
+                self.now = replace(self.now, away=str(problem))
 
     def _pause(self) -> float:
-        if self.now.read_at is None or self.now.unread:
+        if not self.now.away and (self.now.read_at is None or self.now.unread):
             return 0.0
         return self._every
 
