@@ -37,3 +37,19 @@ def test_a_ray_that_fails_in_the_middle_of_its_start_is_stopped(monkeypatch: pyt
     ):
         pass
     assert not ray.is_initialized()
+
+
+def test_a_signal_that_interrupts_ray_s_end_does_not_leave_it_running(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    end, asked = ray.shutdown, []
+
+    def interrupted() -> None:
+        asked.append(1)
+        if len(asked) == 1:
+            raise KeyboardInterrupt
+        end()
+
+    with pytest.raises(KeyboardInterrupt), workspace() as folder, ray_session(None, folder):
+        monkeypatch.setattr(ray, "shutdown", interrupted)
+    assert not ray.is_initialized()

@@ -75,6 +75,8 @@ def ray_session(address: str | None, folder: Path) -> Iterator[list[Node]]:
         if not already:
             if address is None:
                 until_the_end.enter_context(own_ray.token_in(folder))
+            # Once more, for the signal that interrupts Ray's end: it would stay, to be told without its token later.
+            until_the_end.callback(lambda: ray.shutdown())
             _start(address, folder)
         take_back()
         try:
