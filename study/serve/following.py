@@ -225,7 +225,9 @@ class Following:
             digest, _, keys = self._records[name]
             counts = {what: n for what, n in rows[name].items() if what != "now"}
             known = keys & self._rows.keys()
-            mark = digest, counts, known, keys & now.running.keys()
+            # While many are read, what is made of them is made anew where there are twice as many.
+            read = len(known).bit_length() if now.unread else known
+            mark = digest, counts, read, keys & now.running.keys()
             if mark != self._marks.get(name):
                 changed[name] = datetime.now(UTC) if self._whole else self._last_begun(known)
                 versions[name] = versions.get(name, 0) + 1
