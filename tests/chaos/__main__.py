@@ -35,8 +35,10 @@ def main() -> None:
     parser.add_argument("--only", type=int, help="the number of one act")
     parser.add_argument("--jobs", type=int, default=1, help="acts at a time")
     given = parser.parse_args()
-    # Ignored where this runs in the background of a script, it would be in all that it starts.
+    # Ignored where this runs in the background of a script or under nohup, they would be in all that it starts; what
+    # is handled here is not.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, lambda *_: None)
     acts = [every_cut_and_bit(given.seed, None), *chains(drawn(given.seed, given.faults))]
     for i in range(given.rounds):
         acts += others(given.seed + i)
