@@ -1,6 +1,6 @@
 """What `study serve` costs with 10,000 trials in the storage: seconds to its pages, memory, and 50 clients who follow.
 
-    python benchmarks/page.py                            # 10 arms x 1,000 seeds: about two minutes
+    python benchmarks/page.py                            # 10 arms x 1,000 seeds: about a minute
     python benchmarks/page.py --shape 1000x10 --clients 50
 
 While the clients follow the study's page, a result goes and comes back every second, so that every second the page is
