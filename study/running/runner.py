@@ -158,7 +158,9 @@ def expected(
     takes = known(plan, store, shares, options.address is None).takes
     all_known = all(trial.key in takes for trial in trials)
     work = {
-        trial.key: takes[trial.key].seconds + EACH_SECONDS if all_known else costs[trial.key].work
+        trial.key: takes[trial.key].seconds + EACH_SECONDS
+        if all_known
+        else costs[trial.key].work / shares[trial.key].threads
         for trial in trials
     }
     return Expected(work, shares, nodes, options.max_concurrent, all_known)
