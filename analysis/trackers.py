@@ -86,7 +86,10 @@ class TrialRun:
             "study.training": result["training"],
             "study.data": result["data"],
             "study.weights_sha256": result["weights_sha256"],
-            **{f"provenance.{name}": value for name, value in result["provenance"].items()},
+            **{
+                f"provenance.{name}": len(value) if name == "continued" else value
+                for name, value in result["provenance"].items()
+            },
         }
         return {name: value for name, value in about.items() if value is not None}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -89,6 +90,12 @@ def test_through_ray_and_in_process_it_gives_the_same_bits_even_after_a_kill(stu
     bits = [sorted(map(str, curves(study.folder / name).values())) for name in ("whole", "slow")]
     assert bits[0] == bits[1]
     assert "Steps" in done.stdout
+    results = [json.loads(path.read_text()) for path in begun.glob("*/result.json")]
+    continued = [one for result in results for one in result["provenance"].get("continued", [])]
+    assert continued
+    assert all(0 < one["step"] < results[0]["steps"] and one["node"] == platform.node() for one in continued)
+    undisturbed = (study.folder / "whole/trials").glob("*/result.json")
+    assert not any("continued" in json.loads(path.read_text())["provenance"] for path in undisturbed)
 
 
 def test_a_key_follows_from_what_the_source_means(study: Command) -> None:

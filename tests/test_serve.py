@@ -18,6 +18,7 @@ from storages import made_storage
 from study.declare.claims import increasing
 from study.serve.app import Pages
 from study.serve.following import Following
+from study.store.records import encoded
 from study.store.trial_store import TrialStore
 
 TITLE = "<script>alert(1)</script> & {{ 7 * 7 }}"
@@ -30,6 +31,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     claim = increasing("test_accuracy", "Wider is <b>better</b>.", "12", "25")
     store = made_storage(folder / "results", ARMS, claims=[claim], title=TITLE)
     made_storage(folder / "other", {"12": (0.94, 0.95, 0.96), "25": (0.96, 0.97, 0.98)})
+    result = store.result("12-0")
+    result["provenance"]["continued"] = [
+        {"step": 2, "at": "2026-01-02T00:00:00+00:00", "node": "<b>host</b>"}
+    ]
+    store.files.write("trials/12-0/result.json", encoded({k: v for k, v in result.items() if k != "sha256"}))
     store.save_error('<img src="x">-1', "Traceback\nValueError: <script>alert(2)</script>")
     return folder
 
@@ -128,6 +134,7 @@ def test_a_trial_is_shown_with_what_it_is_and_its_neighbours(page: Served) -> No
     assert "top-1 test accuracy 95.00 %" in shown
     assert "a processor" in shown
     assert 'href="/study/width/trial/25-0"' in shown
+    assert "at step 2, at 2026-01-02T00:00:00+00:00, on &lt;b&gt;host&lt;/b&gt;" in shown
     assert page.ask("/study/width/trial/12-0/curves.json").json["data"][0]["y"] == pytest.approx(
         [10, 20, 30, 40]
     )

@@ -7,6 +7,7 @@ matter what died before.
 from __future__ import annotations
 
 import math
+import platform
 import sys
 import time
 import traceback
@@ -166,6 +167,8 @@ class Attempt:
             return self._new()
         if state is not None:
             self._saved_step = self._resumed_at = run.step
+            at = self._started.isoformat(timespec="seconds")
+            run.continued.append({"step": run.step, "at": at, "node": platform.node()})
             self._notes = [f"continues at step {run.step}"]
         elif self._abandoned:
             self._notes = ["starts anew: it was killed before anything was saved"]

@@ -38,6 +38,7 @@ def result(
             "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "training_seconds": round(run.seconds, 4),
             "rate": round(run.rate, 1),
+            **({"continued": run.continued} if run.continued else {}),
         },
     }
 

@@ -19,6 +19,9 @@ from study.store.cases import Answers
 from study.store.checkpoint_file import decoded_state, encoded_state
 from study.training import Training
 
+# Of a trial that was interrupted more often, its result tells the last ones.
+MOST_CONTINUED = 100
+
 
 class TrialRun:
     """A trial that is trained. `run` does some steps; `state` and `resume` continue to the bit.
@@ -32,6 +35,8 @@ class TrialRun:
         self._seed = seed
         self.history = History(kind.metrics)
         self.seconds = 0.0
+        # Where other attempts went on with it: {"step": 120, "at": "2026-01-01T00:00:00+00:00", "node": "host"}, ...
+        self.continued: list[dict[str, Any]] = []
         # False where `run` was interrupted: the training is then ahead of the history, and `state` that of no step.
         self.between_steps = True
         implementation = kind.implementation()
@@ -109,6 +114,7 @@ class TrialRun:
             "steps": self.steps,
             "history": self.history.state(),
             "seconds": self.seconds,
+            "continued": self.continued,
         }
         return encoded_state(kept)
 
@@ -135,6 +141,7 @@ class TrialRun:
                     raise ValueError(f"it ends after {steps} steps")
                 self.training.steps = steps
             self.training.load_state_dict(loaded["training"])
+            self.continued = _continued(loaded.get("continued", []))
             self.seconds = float(loaded["seconds"])
             if not 0 <= self.seconds < math.inf:
                 raise ValueError(f"{self.seconds} seconds")
@@ -164,6 +171,14 @@ class TrialRun:
         # A trial continued after its last step has drawn nothing yet.
         seeds.seed_everything(seeds.seed_of(self._seed, "correct_cases"), self.device)
         return checked_cases(self.training.correct_cases(), self.history.metrics)
+
+
+def _continued(told: Any) -> list[dict[str, Any]]:
+    """The newest of what a checkpoint says of earlier attempts. Raises TypeError or ValueError where it is none."""
+    return [
+        {"step": int(one["step"]), "at": str(one["at"])[:40], "node": str(one["node"])[:100]}
+        for one in told[-MOST_CONTINUED:]
+    ]
 
 
 def _numbers(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, float]]:

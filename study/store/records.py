@@ -58,8 +58,19 @@ class FileRecord(Record):
     sha256: str
 
 
+class ContinuedRecord(Record):
+    """At which step, when and where an attempt went on with a trial that was interrupted."""
+
+    step: Count
+    at: Label
+    node: Label
+
+
 class ProvenanceRecord(Record):
-    """Where a result comes from; durations in seconds, `rate` in what the training counts a second."""
+    """Where a result comes from; durations in seconds, `rate` in what the training counts a second.
+
+    `continued` is absent where the trial was trained in one go.
+    """
 
     training_seconds: float
     rate: float
@@ -69,6 +80,7 @@ class ProvenanceRecord(Record):
     torch: Label
     ray: Label
     python: Label
+    continued: list[ContinuedRecord] = Field([], max_length=MOST_NUMBERS)
 
 
 class EndedRecord(FileRecord):
