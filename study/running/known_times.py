@@ -185,8 +185,11 @@ def _new(store: TrialStore, key: str, config: dict[str, Any]) -> _Like:
 
 
 def _gpu() -> str:
-    """What this machine's GPU calls itself."""
-    return str(hardware("cuda", 1)["device"])
+    """What this machine's GPU calls itself; nothing where there is none that torch can use, whatever Ray was told."""
+    try:
+        return str(hardware("cuda", 1)["device"])
+    except (RuntimeError, AssertionError):  # no driver; a torch without CUDA
+        return ""
 
 
 def _kept(kind: type[Training], config: Mapping[str, Any]) -> str:
