@@ -154,6 +154,27 @@ def test_finished_trials_tell_how_long_others_take(planned: Plan, tmp_path: Path
     assert longer["core_hours"] == pytest.approx(10 * found["core_hours"], rel=0.01)
 
 
+def test_a_training_of_ones_own_says_how_its_work_grows(study: Study) -> None:
+    (study.folder / "own.py").write_text(
+        "import time\nimport study\n\nclass Own(study.Training):\n"
+        "    class Config(study.Config):\n        passes: int = 10\n\n"
+        "    metrics, same_load, version = (study.lower('loss'),), ('passes',), '1'\n\n"
+        "    @staticmethod\n    def cost(config, data=None):\n        return study.Cost(work=config.passes)\n\n"
+        "    def __init__(self, config, data, seed, device):\n        self.steps = config.passes\n\n"
+        "    def step(self, t):\n        time.sleep(0.01)\n        return {'loss': 1.0}\n\n"
+        "STUDY = study.Study(title='Own', training=Own, arms={'a': {}})\n"
+    )
+    done = study("tune", "own.py", "--seeds", "1", "--in-process")
+    assert done.returncode == 0, done.stderr
+    same, twice = (
+        json.loads(study("plan", "own.py", "--seeds", "2", "--json", *more).stdout)["outlook"]
+        for more in ((), ("--set", "passes=20"))
+    )
+    assert (same["unknown"], twice["unknown"]) == (0, 0)
+    # One trial of the same work, two of twice as much.
+    assert twice["core_hours"] == pytest.approx(4 * same["core_hours"])
+
+
 def test_trials_of_another_kind_or_of_another_machine_tell_nothing(planned: Plan, tmp_path: Path) -> None:
     assert planned("--seeds", "4", "--set", "batch_size=32")["unknown"] == 8
     assert planned("--seeds", "4", "--cpus-per-trial", "2")["unknown"] == 4

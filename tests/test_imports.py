@@ -148,6 +148,13 @@ def test_the_map_of_study_names_every_module_and_no_other() -> None:
         ("import analysis, analysis.figures, analysis.tables", {"torch", "ray"}),
         ("import analysis.notebook", {"torch", "ray", "matplotlib"}),
         ("import analysis; analysis.load", {"torch", "ray", "matplotlib", "jinja2"}),
+        (
+            "from pathlib import Path; from study.images import data; from study.images.declaration import Images;"
+            "from study.running.trial_run import TrialRun; digits = data.load('digits', Path());"
+            "TrialRun(Images, Images.Config(dataset='digits', width=2), digits, 0).run(2)",
+            {"torch._dynamo", "sklearn", "scipy.stats"},
+        ),
+        ("from analysis.statistics import p_value; assert p_value([1, 2, 4]) < 1", {"scipy.stats"}),
     ],
 )
 def test_light_imports_stay_light(statement: str, absent: set[str]) -> None:

@@ -22,7 +22,8 @@ TWO_THREADS_FLOPS = 2e9
 
 # What an image and a step take besides, of a CPU, in operations that would take as long: with them a step of 128 images
 # takes 5.7 ms for a million operations of an image at widths 2 to 25, 4.4 at 100, 3.2 in ResNet-18, 4.6 in ResNet-50,
-# without them 99 to 3.2 (one thread of an AMD EPYC with AVX-512, float32).
+# without them 99 to 3.2 (one thread of an AMD EPYC with AVX-512,
+# float32; benchmarks/step.py --threads 1 --width 12 --keep-freed and so on).
 IMAGE_FLOPS, STEP_FLOPS = 0.6e6, 50e6
 
 # Linux's list of what the processor can do, and the words in it for products of bfloat16 (x86; ARM).

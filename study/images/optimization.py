@@ -24,7 +24,7 @@ UNCOMPILED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 def light(kind: type[Kind]) -> type[Kind]:
     """The same optimizer for a training that is never compiled or differentiated.
 
-    torch's own imports its compiler to keep it out, which takes 1.4 s of each process.
+    torch's own imports its compiler to keep it out, which takes each process a second and more.
     """
     own = {name: inspect.unwrap(getattr(kind, name)) for name in UNCOMPILED}
     step = torch.no_grad()(inspect.unwrap(kind.step))

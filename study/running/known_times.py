@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from inspect import getattr_static
 from typing import Any, NamedTuple
 
 from study.plan import Plan, Trial
@@ -105,7 +106,7 @@ def _taken(
     if exact:
         return Takes(statistics.median(exact.seconds), exact.result_bytes + exact.curve_bytes), False
     kind = plan.trainings[trial.training]
-    if kind.cost.__func__ is Training.cost.__func__:  # type: ignore[attr-defined]
+    if getattr_static(kind, "cost") is getattr_static(Training, "cost"):
         return None, False  # it does not say what its work is
     ratios: list[tuple[float, float, _Like]] = []
     for one in like.values():
@@ -165,11 +166,8 @@ def _add(
         like = finished.setdefault(load, {})
         one = like.get(_text(config)) or _new(store, key, config)
         like[_text(config)] = one
-    except (
-        Damaged,
-        StorageError,
-        TypeError,
-    ):  # the run itself says so; a field that is not checked may be anything
+    # The run itself says what can't be read; a field that is not checked may be anything.
+    except (Damaged, StorageError, TypeError):
         return
     if len(one.seconds) < ENOUGH:
         one.seconds.append(came_from["training_seconds"])

@@ -11,7 +11,7 @@ from study.running.resources import Node, Resources
 from study.running.schedule import about_until_done, seconds_until_done
 
 # Ray's start; in each worker Python's, torch's and Ray Tune's imports; from the last step to the table. Per trial, what
-# comes besides its training. Measured by benchmarks/forecast.py.
+# comes besides its training. benchmarks/forecast.py shows how right a forecast is with them.
 RAY_SECONDS, WORKER_SECONDS, END_SECONDS, EACH_SECONDS = 4.0, 5.0, 3.0, 0.1
 # A machine is not always equally fast: a range is at least so wide to both sides; where trials with other work tell, or
 # some steps, as wide.

@@ -64,7 +64,9 @@ def preview(
 
         unknown = [trial for trial in plan.pending if trial.key in preview.outlook.unknown]
         took = measure(unknown, plan, whole, shares, nodes, options.max_concurrent, say_to(console))
-        return replace(preview, outlook=_outlook(plan, preview, options, took))
+        return replace(
+            preview, outlook=_outlook(plan, whole.costs, shares, nodes, options, preview.known, took)
+        )
 
 
 def _of(
@@ -76,12 +78,17 @@ def _of(
     nodes: list[resources.Node],
 ) -> Preview:
     stored = known(plan, store, shares, options.address is None)
+    return Preview(costs, shares, nodes, stored, _outlook(plan, costs, shares, nodes, options, stored, {}))
+
+
+def _outlook(
+    plan: Plan,
+    costs: dict[str, Cost],
+    shares: dict[str, resources.Resources],
+    nodes: list[resources.Node],
+    options: Options,
+    stored: Known,
+    measured: Mapping[str, Takes],
+) -> Outlook:
     order = [trial.key for trial in longest_first(plan.pending, costs)]
-    made = outlook(order, shares, nodes, stored, {}, options.max_concurrent)
-    return Preview(costs, shares, nodes, stored, made)
-
-
-def _outlook(plan: Plan, preview: Preview, options: Options, measured: Mapping[str, Takes]) -> Outlook:
-    order = [trial.key for trial in longest_first(plan.pending, preview.costs)]
-    known = preview.known
-    return outlook(order, preview.shares, preview.nodes, known, measured, options.max_concurrent)
+    return outlook(order, shares, nodes, stored, measured, options.max_concurrent)

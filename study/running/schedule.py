@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Sequence
 
 from study.running.resources import Node, Resources
@@ -55,11 +56,9 @@ class _Room:
 
     def begin(self, share: Resources) -> list[int] | None:
         """Take the share; the GPUs on which it is, or None where there is no room."""
-        each = min(share.gpus, 1.0)
-        fits = (
-            [i for i, free in enumerate(self.gpus) if free >= each][: max(1, int(share.gpus))] if each else []
-        )
-        if self.cpus < share.cpus or (each and len(fits) < max(1, int(share.gpus))):
+        each, count = min(share.gpus, 1.0), math.ceil(share.gpus)
+        fits = [i for i, free in enumerate(self.gpus) if free >= each][:count]
+        if self.cpus < share.cpus or len(fits) < count:
             return None
         self.cpus -= share.cpus
         for i in fits:

@@ -215,9 +215,8 @@ class Pages:
 
     async def events(self, request: Request) -> Response:
         study = request.query_params.get("study", "*")
-        if (
-            study != "*" and self._main.now.read_at is not None
-        ):  # a browser would not ask again after an error
+        # A browser would not ask again after an error.
+        if study != "*" and self._main.now.read_at is not None:
             self._check_that_there_is(study)
         return self._answers.events(study)
 
