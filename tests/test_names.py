@@ -29,6 +29,7 @@ def test_a_name_with_a_dot_means_its_own_study(dotted: Study, given: str) -> Non
 
 def test_a_report_has_names_with_dots_under_their_own_names(dotted: Study) -> None:
     done = dotted("report")
+    assert done.returncode == 0
     assert re.fullmatch(r"one file of \d\.\d MB\n", done.stderr)
     for name in ("lr_0", "lr_0.1"):
         assert f"\nof {name}," in (dotted.folder / f"report/tables/{name}.csv").read_text()
@@ -65,6 +66,7 @@ def test_no_study_has_the_name_of_another_file_of_the_report(study: Study) -> No
     for name in names:
         made_storage(study.folder / "results", {f"of {name}": (0.9, 0.91)}, name=name, varies=f"of_{name}")
     done = study("report")
+    assert done.returncode == 0
     assert re.fullmatch(r"one file of \d\.\d MB\n", done.stderr)
     report = study.folder / "report"
     for name in names:
