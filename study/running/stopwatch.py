@@ -59,11 +59,11 @@ def measure(
         at_once = min(share.concurrent_on(nodes), len(plan.pending), most or len(plan.pending))
         # A process that a trial has ended takes those of the next ones with it.
         stopwatch = ray.remote(num_cpus=share.cpus, num_gpus=share.gpus, max_restarts=len(kinds))(_Stopwatch)
-        stopwatches = [stopwatch.remote(code, data, str(Path.cwd()), share) for _ in range(at_once)]
+        stopwatches = [stopwatch.remote(code, str(Path.cwd()), share) for _ in range(at_once)]
         for same in kinds.values():
             first = same[0]
             training = own_code.by_value(plan.trainings[first.training])
-            asked = [one.measured.remote(first.travelling(), training) for one in stopwatches]
+            asked = [one.measured.remote(first.travelling(), training, data) for one in stopwatches]
             try:
                 answers = ray.get(asked, timeout=PATIENCE_SECONDS)
             except ray.exceptions.GetTimeoutError:
@@ -85,18 +85,15 @@ def measure(
 class _Stopwatch:
     """A process that measures trials with this share of its node, one after the other."""
 
-    def __init__(
-        self, code: Mapping[str, own_code.Own], data: Mapping[str, Any], folder: str, share: Resources
-    ) -> None:
+    def __init__(self, code: Mapping[str, own_code.Own], folder: str, share: Resources) -> None:
         allocator.keep_freed()  # as trials do
         own_code.provide(code)
         if Path(folder).is_dir():
             os.chdir(folder)
-        self._data = data
         self._share = share
 
-    def measured(self, trial: Trial, kind: Any) -> Takes:
-        """Some steps of it, or all where those take no longer."""
+    def measured(self, trial: Trial, kind: Any, data: Mapping[str, Any]) -> Takes:
+        """Some steps of it, or all where those take no longer; `data` by fingerprint."""
         if isinstance(kind, own_code.NotArrived):
             raise kind
         if not kind.continues:
@@ -106,7 +103,7 @@ class _Stopwatch:
         trial = trial.arrived(kind)
 
         def made() -> TrialRun:
-            return TrialRun(kind, trial.config, self._data[trial.data], trial.seed, device)
+            return TrialRun(kind, trial.config, data[trial.data], trial.seed, device)
 
         run = made()
         if (steps := run.steps) is None:
