@@ -18,15 +18,21 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     state                    what is saved of attributes, and gone on from
     plain                    NumPy's and torch's numbers as Python's
     metric                   what a training measures: Metric, higher, lower
+    ranking                  the best of what is scored, by one objective or several
     training                 the contract: Training, Config, Cost
     functions                a function as a training
     commands                 a command line as a training
 
     declare.study            Study: arms, published values, claims
     declare.mistakes         what in a study does not fit together
+    declare.search_mistakes  nor in its search
     declare.trainings        what a study may train
     declare.claims           a report's sentences as data
     declare.domains          points drawn from Tune's domains
+    declare.dimension        one thing that a search chooses
+    declare.space            where it searches, some things depending on others
+    declare.samplers         what suggests points, and what each can do
+    declare.search_record    what the record of a study says of its search
     declare.data             what trials are trained on
     declare.loading          study files by path or name
     declare.listing          the studies that can be given by name
@@ -63,6 +69,13 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     recording                what the record of a study says
     plan                     which trials are to be trained
     until_decided            more seeds, where something is undecided
+    search.sampler           Optuna's samplers, repeatable
+    search.outcomes          what came of the trials of a search
+    search.search            its suggestions, and what is next
+    search.source            those of several studies
+    search.finalists         the best points, to be trained with other seeds
+    search.searching         plans with searches
+    rounds                   what is planned after what was found
 
     cluster.jobs             submitted studies
     cluster.payload          what travels with a job
@@ -93,6 +106,9 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     running.outlook          how long a plan takes and what it costs
     running.time_left        how long a run still takes
     running.runner           a plan through Ray Tune
+    running.tuner            the tune.Tuner of trials
+    running.handing          trials handed out one after the other
+    running.tune_searcher    the same as Ray Tune asks for them
     running.in_process       the same without Ray
     running.stopwatch        how long trials take, by some steps
     running.preview          what is known of a plan before it runs

@@ -21,6 +21,7 @@ from study.paths import check_current_folder
 from study.plan import More, Plan
 from study.recording import left_out
 from study.request import Request, studies_of
+from study.rounds import planned
 from study.running import as_before
 from study.running.notebook_progress import LEGIBLE
 from study.running.options import Options
@@ -28,7 +29,6 @@ from study.running.runner import Outcome
 from study.store.files import RefusedFile
 from study.store.trial_store import TrialStore, open_store
 from study.terminal import styled
-from study.until_decided import planned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +91,7 @@ def tune(
         return then
 
     then: Plan | None = plan
-    if not plan.pending:
+    if plan.over:
         plan.begin(store)
         then = following(1)
     outcome = Outcome()

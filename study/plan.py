@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from study.declare.data import SharedData
 from study.declare.study import Study
@@ -17,7 +17,8 @@ from study.store.records import MOST_NAME_BYTES, STUDY_NAME
 from study.store.trial_store import States, TrialStore, keys_of
 from study.training import Training
 
-DEFAULT_SEEDS = 3
+# Of those of a search one has searched and tells nothing of what was found.
+DEFAULT_SEEDS, SEEDS_OF_SEARCH = 3, 6
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,35 @@ class Trial:
         return replace(self, config=kind.Config.model_validate(self.config))
 
 
+class Source(Protocol):
+    """Gives trials one after the other, while those before are trained."""
+
+    @property
+    def samples(self) -> list[Trial]:
+        """Trials like those that it gives, by which data are loaded and shares are chosen."""
+
+    @property
+    def left(self) -> int:
+        """How many trials it may still give."""
+
+    def next(self) -> Trial | None:
+        """A trial to train now, or None: there is none, now or at all."""
+
+    def ended(self, trial: Trial, failed: bool = False) -> None:
+        """A trial that it gave has ended, and the store has its result; or it failed."""
+
+    def best(self) -> str:
+        """The best that was found so far, in words; empty where nothing was."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What one `study tune` is about: studies as they will be recorded, and their distinct trials.
 
     `trainings` are the trainings by name. By keys: `stored` are finished; `stopped` were stopped early and stay so;
     `interrupted` are continued, of which `resumed` were stopped early; `littered` are finished and something was left
-    beside them; `damaged` were finished and can't be read any more, with the reason.
+    beside them; `damaged` were finished and can't be read any more, with the reason. `source` gives trials that depend
+    on the results of others.
     """
 
     records: list[dict[str, Any]]
@@ -70,6 +93,7 @@ class Plan:
     littered: set[str] = field(default_factory=set)
     damaged: dict[str, str] = field(default_factory=dict)
     fresh: bool = False
+    source: Source | None = None
 
     def own_code(self) -> list[str | type[Training]]:
         """The code that the trials run: trainings, and what their configs name."""
@@ -80,6 +104,11 @@ class Plan:
             for name in self.trainings[training].plugins(config)
         ]
         return [*self.trainings.values(), *sorted(set(named))]
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing to train."""
+        return not self.pending and not (self.source and self.source.left)
 
     @property
     def pending(self) -> list[Trial]:
@@ -147,7 +176,8 @@ def make_plan(
     for study in studies:
         kind, arms = study.kind, []
         for arm in study.expand():
-            n = (of_arms or {}).get((study.name, arm.label)) or seeds or study.seeds or DEFAULT_SEEDS
+            usual = SEEDS_OF_SEARCH if study.search else DEFAULT_SEEDS
+            n = (of_arms or {}).get((study.name, arm.label)) or seeds or study.seeds or usual
             candidates, set_by_arm = [], dict[str, Any]()
             for candidate in arm.candidates:
                 try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from study.declare.search_record import record_of_search
 from study.declare.study import Study
 from study.provenance import versions
 from study.store.files import StorageError
@@ -20,7 +21,8 @@ def record_of(
     store: TrialStore,
 ) -> dict[str, Any]:
     """What analysis needs to know of a study. `planned` is how many seeds it plans, None where none."""
-    kind, held = study.kind, study.held(overrides)
+    kind, held, before = study.kind, study.held(overrides), recorded(store, study.name)
+    labels = {arm["label"] for arm in arms}  # a search has yet to find some of a study's
     seeds = max(len(candidate["keys"]) for arm in arms for candidate in arm["candidates"])
     return {
         "name": study.name,
@@ -31,7 +33,7 @@ def record_of(
         "varies": study.varies,
         "reference": study.reference_arm(),
         "seeds": seeds,
-        **_looks(store, study.name, seeds, planned, arms),
+        **_looks(before, seeds, planned, arms),
         "training": kind.called(),
         "continues": kind.continues,
         "counts": kind.counts,
@@ -45,18 +47,22 @@ def record_of(
         "published_for": study.data_settings({}),
         "versions": versions(),
         "published": study.published,
-        "claims": [claim.model_dump(mode="json") for claim in study.claims],
+        "claims": [claim.model_dump(mode="json") for claim in study.claims if labels >= {*claim.arms}],
+        **(
+            {"search": record_of_search(study, arms[0]["candidates"][0]["keys"][0], before)}
+            if study.search
+            else {}
+        ),
     }
 
 
 def _looks(
-    store: TrialStore, name: str, seeds: int, planned: int | None, arms: list[dict[str, Any]]
+    before: dict[str, Any], seeds: int, planned: int | None, arms: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """What the record says of seeds: how many were planned before the first run, and with how many it has been run.
 
     A study of other trials is another one.
     """
-    before = recorded(store, name)
     if not set(keys_of(before)) & set(keys_of({"arms": arms})):
         return {"planned_seeds": planned, "looked_at": [seeds]}
     # Records of study 0.1 tell the last number alone.

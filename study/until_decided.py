@@ -6,59 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from study.declare.study import Study
 from study.errors import StudyError
-from study.plan import More, Plan, make_plan
+from study.plan import Plan, make_plan
 from study.recording import recorded
 from study.store.trial_store import TrialStore
-from study.terminal import styled
 
 if TYPE_CHECKING:
     from analysis.undecided import State
 
 MAX_SEEDS = 30
-
-
-def planned(
-    studies: Sequence[Study],
-    seeds: int | None,
-    store: TrialStore,
-    data_folder: Path,
-    overrides: Mapping[str, Any],
-    fresh: bool,
-    scheduled: bool,
-    *,
-    until_decided: bool,
-    max_seeds: int | None,
-    console: Console,
-) -> tuple[Plan, More]:
-    """What is to be trained at first, and what gives the rest where that depends on the results.
-
-    `scheduled`: a scheduler stops trials early. Raises StudyError as `make_plan` does, and for requests that don't go
-    together.
-    """
-    check_seeds(until_decided, max_seeds)
-    if not until_decided:
-        whole = make_plan(studies, seeds, store, data_folder, overrides, fresh, keep_stopped=scheduled)
-        return whole, lambda at_once: None
-    if scheduled:
-        raise StudyError(
-            "until_decided (--until-decided): an arm with a seed that a scheduler stopped early is never decided; "
-            "leave the scheduler out"
-        )
-    most = MAX_SEEDS if max_seeds is None else max_seeds
-    rounds = UntilDecided(
-        studies, store, data_folder, overrides, most, lambda said: console.print(styled(said, style="bold"))
-    )
-    return rounds.first(seeds, fresh), rounds.more
-
-
-def check_seeds(until_decided: bool, max_seeds: int | None) -> None:
-    """Raises StudyError for the most seeds of a run whose number of seeds is fixed."""
-    if max_seeds is not None and not until_decided:
-        raise StudyError("max_seeds (--max-seeds) goes with until_decided (--until-decided)")
 
 
 class UntilDecided:

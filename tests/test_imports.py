@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 # A room, a package or a module by itself, may import those of the lines above its own, and nothing below.
 ROOMS = [
-    {"errors", "terminal", "provenance", "time_limit", "seeds", "plain"},
+    {"errors", "terminal", "provenance", "time_limit", "seeds", "plain", "ranking"},
     {"meaning", "paths", "process"},
     {"generator_state"},
     {"own_code", "metric", "state"},
@@ -26,7 +26,8 @@ ROOMS = [
     {"images"},
     {"key", "recording", "analysis"},
     {"plan"},
-    {"cluster", "until_decided"},
+    {"cluster", "until_decided", "search"},
+    {"rounds"},
     {"running"},
     {"request", "status", "check", "check_process", "new"},
     {"api", "serve"},
@@ -37,8 +38,8 @@ LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 KNOWS_IMAGES = {"store.format1"}
 KNOW_RAY = {
     "cluster.cluster_file", "cluster.job_server", "own_code", "running.node_check", "running.own_ray",
-    "running.probe", "running.ray_session", "running.runner", "running.stopwatch", "running.trainable",
-    "running.tune_callback",
+    "running.probe", "running.ray_session", "running.stopwatch", "running.trainable", "running.tune_callback",
+    "running.tune_searcher", "running.tuner",
 }  # fmt: skip
 KNOW_TORCH = {
     "images.convolution", "images.data", "images.models", "images.optimization", "images.step_graph", "images.training",

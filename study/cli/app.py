@@ -182,11 +182,11 @@ def tune(
     from study import api
     from study.cli import printing_plan, printing_results
     from study.plan import check_fit
+    from study.rounds import planned
     from study.running.options import Options
     from study.running.resources import decide, this_machine
     from study.store.files import StorageError
     from study.training import Cost
-    from study.until_decided import planned
 
     options = Options(
         cpus_per_trial=cpus_per_trial,

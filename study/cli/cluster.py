@@ -99,8 +99,8 @@ def submit(
     from study.cluster.job_server import connect
     from study.cluster.payload import packed
     from study.declare.loading import load_all
+    from study.rounds import check_seeds
     from study.running.options import Options
-    from study.until_decided import check_seeds
 
     check_seeds(until_decided, max_seeds)
     Options(  # its mistakes are said here, before anything is sent

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticSerializationError
 
 from study.declare.claims import OF_SEVERAL_ARMS, WITHIN_A_MARGIN, Claim
 from study.declare.domains import is_domain, is_user_function
+from study.declare.search_mistakes import listed, mistakes_of_choosing, mistakes_of_search
 from study.errors import StudyError, did_you_mean, last_line, validated
 from study.metric import Metric
 
@@ -28,10 +29,11 @@ def mistakes_of_study(study: Study) -> list[str]:
 
 
 def _structural_mistakes(study: Study) -> Iterator[str]:
-    if bool(study.scientific) == bool(study.arms):
-        yield "give either scientific={...} or arms={...}, and at least one arm"
+    if sum(map(bool, (study.scientific, study.arms, study.search))) != 1:
+        yield "give either scientific={...} or arms={...}, and at least one arm; or search={...}"
     known = study.kind.Config.model_fields
     named = [("scientific", study.scientific), ("fixed", study.fixed), ("nuisance", study.nuisance)]
+    named += [("start", values) for values in study.start]
     named += [(f"arm {label!r}", overrides) for label, overrides in study.arms.items()]
     for where, fields in named:
         for field in fields:
@@ -62,6 +64,7 @@ def _structural_mistakes(study: Study) -> Iterator[str]:
     if drawn != (study.samples is not None):
         yield "samples goes with domains in scientific: samples=8 draws eight points of them"
     yield from _nuisance_mistakes(study)
+    yield from mistakes_of_search(study)
 
 
 def _nuisance_mistakes(study: Study) -> Iterator[str]:
@@ -76,18 +79,7 @@ def _nuisance_mistakes(study: Study) -> Iterator[str]:
         yield f"selected_by = {study.selected_by!r}: selects among nuisance hyperparameters, of which there are none"
     if not study.nuisance:
         return
-    allowed = [name for name in study.metrics if name != study.kind.metrics[0].name]
-    if not study.selected_by:
-        yield f"nuisance: give selected_by=..., a metric that is not the reported one: {_listed(allowed)}"
-    elif study.selected_by not in allowed:
-        yield (
-            f"selected_by = {study.selected_by!r}: needed is a metric that is not the reported one: "
-            f"{_listed(allowed)}{did_you_mean(study.selected_by, allowed)}"
-        )
-    elif why := study.kind.unmeasured(study.kind.Config.model_construct(**study.fixed)).get(
-        study.selected_by
-    ):
-        yield f"nuisance: {why}"
+    yield from mistakes_of_choosing(study, "nuisance", "selected_by", study.selected_by)
 
 
 def _arm_mistakes(study: Study) -> Iterator[str]:
@@ -129,7 +121,7 @@ def mistakes_of_config(config: type[Config], fields: Mapping[str, Any]) -> tuple
 
 
 def _label_mistakes(study: Study) -> Iterator[str]:
-    labels = [arm.label for arm in study.expand()]
+    labels = study.labels
     if study.reference and study.reference not in labels:
         yield f"reference: no arm {study.reference!r}{did_you_mean(study.reference, labels)}"
     for label, values in study.published.items():
@@ -144,7 +136,7 @@ def _label_mistakes(study: Study) -> Iterator[str]:
         yield f"watched: unknown metric {study.watched!r}{did_you_mean(study.watched, study.metrics)}"
     for claim in study.claims:
         if claim.metric and claim.metric not in study.metrics:
-            near = did_you_mean(claim.metric, study.metrics) or f"; allowed are {_listed(study.metrics)}"
+            near = did_you_mean(claim.metric, study.metrics) or f"; allowed are {listed(study.metrics)}"
             yield f"claims: {claim.kind}: unknown metric {claim.metric!r}{near}"
         elif claim.kind in WITHIN_A_MARGIN and claim.margin is None:
             yield f"claims: {claim.kind}: give margin=..., in the metric's unit"
@@ -177,7 +169,3 @@ def _metric_mistakes(study: Study, claim: Claim, metric: Metric) -> Iterator[str
             f"claims: {claim.kind}: any_test_set: {claim.metric} is no share of cases that are known one by one; "
             "a metric says that it is with cases=..."
         )
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names) or "the training has no other"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import (
@@ -18,17 +19,20 @@ from pydantic import (
     model_validator,
 )
 
-from study.declare.claims import USUAL_MARGIN, WITHIN_A_MARGIN, Claim
+from study.declare.claims import USUAL_MARGIN, WITHIN_A_MARGIN, Claim, above, below
 from study.declare.data import names_of_data
 from study.declare.domains import is_domain, quasi_random_points, random_points
 from study.declare.mistakes import mistakes_of_config, mistakes_of_study
+from study.declare.space import Space
 from study.declare.trainings import training_of
 from study.errors import StudyError, did_you_mean, mistakes_in, validated
 from study.metric import Metric
 from study.plain import plain, plain_list
 from study.training import Config, Training
 
-MAX_SEEDS = 10_000
+MAX_SEEDS, MAX_BUDGET, MAX_FINALISTS = 10_000, 100_000, 20
+# The arms of a study that searches.
+BASELINE, BEST = "baseline", "best"
 # A whole number of Python or NumPy; True and "3" are none.
 Whole = Annotated[int, Strict(), BeforeValidator(plain)]
 
@@ -58,6 +62,14 @@ class Study(BaseModel):
     nuisance: domains of hyperparameters that are tuned inside every arm, at `nuisance_samples` quasi-random points.
         The point with the best mean of the metric `selected_by` is selected, and its reported metric shown.
     selected_by, watched: metrics; by default those that the training names.
+    search: in place of arms, where to look for good hyperparameters, with domains as in `scientific`; what a
+        `tune.choice` chooses may be hyperparameters again, which are set with it alone.
+    budget, sampler: how many trials may be trained to search, with seed 0, and what suggests them: tpe, gp, cmaes,
+        nsga2, qmc or random.
+    objective: the metric, or the metrics, that the search goes by; by default `selected_by` of the training.
+    start: points to begin with, after the baseline.
+    finalists: so many of the best points are trained with the other seeds, which tell how good they are, as is the
+        baseline: the arms "baseline", "best", "2nd best", ...
     published: of an arm its value of the first metric, or `{metric: value}`, in the metrics' units.
     seeds: how many are planned, the seeds 0 to N - 1. A study that is run with just as many, and was never run with
         another number, has narrower intervals than one whose seeds are added to until something is decided.
@@ -77,6 +89,12 @@ class Study(BaseModel):
     samples: Whole | None = Field(default=None, ge=1)
     nuisance: dict[str, Any] = Field(default_factory=dict)
     nuisance_samples: Whole | None = Field(default=None, ge=1, le=4096)
+    search: dict[str, Any] = Field(default_factory=dict)
+    budget: Whole | None = Field(default=None, ge=1, le=MAX_BUDGET)
+    sampler: str = "tpe"
+    objective: tuple[str, ...] = ()
+    start: tuple[dict[str, Any], ...] = ()
+    finalists: Whole = Field(default=3, ge=1, le=MAX_FINALISTS)
     selected_by: str = ""
     watched: str = ""
     published: dict[str, dict[str, float]] = Field(default_factory=dict)
@@ -93,6 +111,9 @@ class Study(BaseModel):
         fields["watched"] = fields.get("watched") or kind.watched or kind.metrics[0].name
         if fields.get("nuisance"):
             fields["selected_by"] = fields.get("selected_by") or kind.selected_by
+        if fields.get("search"):
+            fields["objective"] = fields.get("objective") or kind.selected_by
+            fields["claims"] = fields.get("claims") or _claims_of_search(kind, fields["objective"])
         if isinstance(published := fields.get("published"), Mapping):
             fields["published"] = {
                 str(label): values if isinstance(values, Mapping) else {kind.metrics[0].name: values}
@@ -138,6 +159,11 @@ class Study(BaseModel):
             return scientific
         return {name: _with_list(space) for name, space in scientific.items()}
 
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _objectives_are_several(cls, objective: Any) -> Any:
+        return ((objective,) if objective else ()) if isinstance(objective, str) else objective
+
     @field_validator("reference", mode="before")
     @classmethod
     def _reference_is_text(cls, reference: Any) -> Any:
@@ -152,9 +178,13 @@ class Study(BaseModel):
     def expand(self) -> list[Arm]:
         """The arms in order; a label is the value itself, or `name=value, ...` where several vary."""
         candidates: list[dict[str, Any]] = [{}]
+        labelled: list[tuple[str, dict[str, Any]]]
         if self.nuisance and self.nuisance_samples:
             candidates = quasi_random_points(self.nuisance, self.nuisance_samples)
-        labelled = self.arms.items() or [(self._label(point), point) for point in self._points()]
+        if self.search:
+            labelled = [(BASELINE, {}), *self.arms.items()]
+        else:
+            labelled = [*self.arms.items()] or [(self._label(point), point) for point in self._points()]
         return [Arm(label, overrides, candidates) for label, overrides in labelled]
 
     def _points(self) -> list[dict[str, Any]]:
@@ -177,6 +207,38 @@ class Study(BaseModel):
         return ", ".join(f"{name}={value}" for name, value in point.items())
 
     @property
+    def labels(self) -> list[str]:
+        """Those of all arms, in order; also of those that a search will find."""
+        if not self.search:
+            return [arm.label for arm in self.expand()]
+        return [
+            BASELINE,
+            BEST,
+            *(f"{nth}{_ENDINGS.get(nth, 'th')} best" for nth in range(2, self.finalists + 1)),
+        ]
+
+    def with_found(self, points: Sequence[Mapping[str, Any]]) -> Study:
+        """The same with arms for what its search found: the hyperparameters of each, the best ones first."""
+        return self.model_copy(update={"arms": dict(zip(self.labels[1:], points, strict=False))})
+
+    @cached_property
+    def space(self) -> Space:
+        """Where it searches."""
+        return Space(self.search)
+
+    def start_points(self, overrides: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The points (`Space`) that a search begins with: the baseline, where that is one, and those of `start`."""
+        points = [self.space.point(values) for values in self.start]
+        baseline = self.config(Arm(BASELINE, {}), {}, overrides)
+        known = {name: value for name, value in baseline.model_dump().items() if name in self.space.names}
+        try:
+            point = self.space.point(known, among_others=True)
+        except ValueError:  # it lies outside
+            return points
+        same = self.config(Arm(BASELINE, self.space.values(point)), {}, overrides) == baseline
+        return [point, *(one for one in points if one != point)] if same else points
+
+    @property
     def varies(self) -> str:
         """What the arms are values of: `width`, or `arm` where an arm is more than a value."""
         return next(iter(self.scientific)) if len(self.scientific) == 1 else "arm"
@@ -196,7 +258,7 @@ class Study(BaseModel):
         `overrides` change the baseline and `fixed`, never what the arms set: that is a StudyError.
         """
         own = {**arm.overrides, **candidate}
-        for field in overrides.keys() & own.keys():
+        for field in overrides.keys() & (own.keys() | (self.space.names if self.search else set())):
             raise StudyError(f"{self.name}: {field} is what its arms set, so it can't be set for all")
         if "seed" in overrides:
             raise StudyError("seed is no hyperparameter to set: seeds=N (--seeds N) runs the seeds 0 to N-1")
@@ -212,8 +274,9 @@ class Study(BaseModel):
             # A mistake that the overrides make in every arm is said once, without the arm.
             alone = mistakes_of_config(self.kind.Config, overrides)
             raise StudyError(*(said if said in alone else where + said for said in error.mistakes)) from None
-        if self.nuisance and (why := self.kind.unmeasured(config).get(self.selected_by)):
-            raise StudyError(f"{where}{why}")
+        for metric in (self.selected_by if self.nuisance else "", *self.objective):
+            if why := self.kind.unmeasured(config).get(metric):
+                raise StudyError(f"{where}{why}")
         return config
 
     def held(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,6 +305,17 @@ class Study(BaseModel):
         """The same study under this name (a study file's stem); `source` is how `study tune` is given it, if it is."""
         question = self.question or question
         return self.model_copy(update={"name": name, "question": question, "source": source})
+
+
+_ENDINGS = {2: "nd", 3: "rd"}
+
+
+def _claims_of_search(kind: type[Training], objective: Any) -> list[Claim]:
+    """What is asked of a search that claims nothing: whether it found something better than the baseline."""
+    found = [metric for metric in kind.metrics if objective in (metric.name, [metric.name], (metric.name,))]
+    claim = {"higher": above, "lower": below}
+    said = "The best point that was found is better than the baseline."
+    return [claim[metric.better](metric.name, said, BEST, BASELINE) for metric in found]
 
 
 def _with_list(space: Any) -> Any:

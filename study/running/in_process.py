@@ -14,6 +14,7 @@ from study.errors import StudyError
 from study.plan import More, Plan
 from study.running import as_before, resources
 from study.running.attempt import Attempt
+from study.running.handing import Handing
 from study.running.listener import NOBODY, Listener
 from study.running.options import Options
 from study.running.prepare import prepare
@@ -60,8 +61,11 @@ def _train(plan: Plan, store: TrialStore, options: Options, console: Console, li
     # Lines, no live table: what the training prints is seen, and a debugger has the terminal.
     alone = options.model_copy(update={"max_concurrent": 1})
     awaited = expected(plan, store, trials, prepared.costs, shares, [here], alone)
-    with progress_for(console, plan, replace(awaited, start=0.0), live=False) as progress:
-        for trial in trials:
+    awaited = replace(awaited, start=0.0)
+    with progress_for(console, plan, awaited, live=False) as progress:
+        handing = Handing(plan, plan.source, trials, prepared, shares, [here], options, awaited)
+        while (place := handing.take()) is not None:
+            trial = trials[place]
             kind = plan.trainings[trial.training]
             attempt = Attempt(trial, kind, prepared.data[trial.data], store, shares[trial.key], common)
             try:
@@ -82,4 +86,5 @@ def _train(plan: Plan, store: TrialStore, options: Options, console: Console, li
                 raise
             finally:
                 attempt.close()
+            handing.ended(place)
             listener.finished(trial.key)

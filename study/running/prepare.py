@@ -18,19 +18,20 @@ class Prepared:
 
 
 def prepare(plan: Plan) -> Prepared:
-    """Load the data and cost each pending trial.
+    """Load the data and cost each pending trial, and the samples of those that are not known yet.
 
     Raises StudyError, listing every trial that its data don't fit.
     """
     data: dict[str, Any] = {}
-    for trial in plan.pending:
+    trials = [*plan.pending, *(plan.source.samples if plan.source else ())]
+    for trial in trials:
         if trial.data not in data:
             data[trial.data] = plan.data.load(plan.trainings[trial.training], trial.config)
     check_fit(plan)
     # The trials of an arm share a config.
     known: dict[tuple[str, int, str], Cost] = {}
     costs = {}
-    for trial in plan.pending:
+    for trial in trials:
         same = trial.training, id(trial.config), trial.data
         if same not in known:
             known[same] = plan.trainings[trial.training].cost(trial.config, data[trial.data])

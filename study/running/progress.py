@@ -22,8 +22,8 @@ class Progress:
 
     def __init__(self, console: Console, plan: Plan, expected: Expected) -> None:
         self.console = console
-        self._trainings = plan.trainings
-        self._total = len(expected.work)
+        self._trainings, self._source = plan.trainings, plan.source
+        self._expected = expected
         self._ended = 0
         self._failed = 0
         self._time_left = TimeLeft(expected)
@@ -91,7 +91,7 @@ class Progress:
         return self._counted(styled(f"{trial.name}: {said}, {result['rate']:,.0f} {kind.counts}/s"))
 
     def _counted(self, line: Text) -> Text:
-        return Text(f"[{self._ended}/{self._total}] ").append_text(line)
+        return Text(f"[{self._ended}/{len(self._expected.work)}] ").append_text(line)
 
     def seconds_left(self) -> float | None:
         """An estimate, or None before it can be trusted."""
@@ -117,8 +117,10 @@ class Progress:
         return table
 
     def count(self) -> str:
-        """`3/12 trials, 1 failed`"""
-        return f"{self._ended}/{self._total} trials{f', {self._failed} failed' if self._failed else ''}"
+        """`3/12 trials, 1 failed; best val loss 0.31 (point 2)`"""
+        best = f"; {found}" if self._source and (found := self._source.best()) else ""
+        failed = f", {self._failed} failed" if self._failed else ""
+        return f"{self._ended}/{len(self._expected.work)} trials{failed}{best}"
 
     def outlook(self) -> str:
         """The same with the time left."""

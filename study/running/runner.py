@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -15,6 +14,7 @@ from study.plan import More, Plan, Trial
 from study.provenance import git_commit
 from study.running import node_check, own_ray, resources
 from study.running.attempt import Settings
+from study.running.handing import Handing
 from study.running.known_times import known
 from study.running.listener import NOBODY, Listener
 from study.running.options import Options
@@ -53,9 +53,9 @@ def run(
     """Train every pending trial, longest first, and commit the results to the store.
 
     `more` is called when the results of all are committed, and gives the plan that is next, or None. A failed trial
-    leaves the others running, and nothing comes next. Ctrl-C (and SIGTERM, SIGHUP) saves what runs and stops; a second
-    one stops at once, as KeyboardInterrupt. Raises StudyError if trials don't fit their data, could never have their
-    resources, or a node can't use the storage; nothing has been written then.
+    leaves the others running, and nothing comes next, except after a search. Ctrl-C (and SIGTERM, SIGHUP) saves what
+    runs and stops; a second one stops at once, as KeyboardInterrupt. Raises StudyError if trials don't fit their data,
+    could never have their resources, or a node can't use the storage; nothing has been written then.
     """
     with workspace() as folder, ThreadPoolExecutor(1) as thread:
         # The data, and what costs need, take as long as Ray's start does.
@@ -64,8 +64,14 @@ def run(
             asked = options.cpus_per_trial or 1, options.gpus_per_trial or 0
             nodes = with_workers(nodes, *asked, say_to(console))
             outcome = _train(plan, store, prepared.result(), nodes, options, console, listener, folder)
-            while not outcome.failed and not outcome.interrupted and (then := more(outcome.at_once)):
-                outcome = _train(then, store, prepare(then), nodes, options, console, listener, folder)
+            # Points of a search that can't be trained say nothing of those that can.
+            while not outcome.interrupted and (plan.source or not outcome.failed):
+                then = more(outcome.at_once)
+                if then is None:
+                    break
+                failed, plan = outcome.failed, then
+                outcome = _train(plan, store, prepare(plan), nodes, options, console, listener, folder)
+                outcome.failed = failed | outcome.failed
             return outcome
 
 
@@ -113,13 +119,16 @@ def _train(
     folder: Path,
 ) -> Outcome:
     from study.running.tune_callback import TuneCallback
+    from study.running.tune_searcher import Handed, TuneSearcher
+    from study.running.tuner import tuner
 
     node_check.check(store, nodes)
     own = {
         "trainings": {name: own_code.by_value(kind) for name, kind in plan.trainings.items()},
         "code": {name: own_code.by_value(name) for name in plan.own_code() if isinstance(name, str)},
     }
-    shares = shares_of(plan, plan.pending, prepared, nodes, options, console)
+    samples = plan.source.samples if plan.source else []
+    shares = shares_of(plan, [*plan.pending, *samples], prepared, nodes, options, console)
     if options.address is None:  # another machine may have another processor
         say_what_is_slow(prepared.costs, shares, console)
     plan.begin(store)
@@ -128,16 +137,40 @@ def _train(
     awaited = expected(plan, store, trials, prepared.costs, shares, nodes, options)
     with progress_for(console, plan, awaited) as progress:
         callback = TuneCallback(trials, store, progress, options.max_failures, listener)
+        at_once = min(share.concurrent_on(nodes) for share in shares.values())
+        at_once = min(at_once, options.max_concurrent or at_once)
+        searcher = None
+        if plan.source:
+            handing = Handing(plan, plan.source, trials, prepared, shares, nodes, options, awaited)
+            searcher = TuneSearcher(
+                handing,
+                lambda place: Handed(trials[place].travelling(), shares[trials[place].key]),
+                lambda place: trials[place].key in callback.failed,
+                callback.to_repeat,
+            )
         places, interrupted = list(range(len(trials))), False
         while places and not interrupted:
-            tuner = _tuner(trials, places, plan, own, prepared, shares, store, options, callback, folder)
+            made = tuner(
+                trials,
+                places,
+                plan,
+                own,
+                prepared,
+                shares,
+                store,
+                options,
+                callback,
+                folder,
+                searcher,
+                at_once,
+            )
             with own_ray.importing_no_trackers():
-                tuner.fit()
+                made.fit()
+            places = searcher.settle() if searcher else callback.to_repeat()
             ended = store.states().finished | callback.stopped | callback.failed.keys()
-            places = callback.to_repeat()
-            interrupted = not {trial.key for trial in trials} <= ended | {trials[i].key for i in places}
-    at_once = min(share.concurrent_on(nodes) for share in shares.values())
-    return Outcome(callback.failed, interrupted, min(at_once, options.max_concurrent or at_once))
+            awaited_still = {trial.key for trial in trials} - ended - {trials[place].key for place in places}
+            interrupted = bool(awaited_still) or (searcher is not None and not searcher.over)
+    return Outcome(callback.failed, interrupted, at_once)
 
 
 def longest_first(trials: list[Trial], costs: dict[str, Cost]) -> list[Trial]:
@@ -169,84 +202,3 @@ def expected(
 def settings(options: Options) -> Settings:
     """What all attempts have in common."""
     return Settings(git_commit(Path.cwd()), options.checkpoint_every, options.trial_timeout)
-
-
-def _tuner(
-    trials: list[Trial],
-    places: list[int],
-    plan: Plan,
-    own: dict[str, dict[str, Any]],
-    prepared: Prepared,
-    shares: dict[str, resources.Resources],
-    store: TrialStore,
-    options: Options,
-    callback: Any,
-    folder: Path,
-) -> Any:
-    """The tune.Tuner of the trials at these places, in this order, with `own`, the code to train.
-
-    Its files are never the truth.
-    """
-    from ray import tune
-
-    from study.running.trainable import TrialTrainable
-
-    trainable = tune.with_parameters(
-        TrialTrainable,
-        trials=[trial.travelling() for trial in trials],
-        **own,
-        data=prepared.data,
-        storage=str(store.root),
-        folder=str(Path.cwd()),
-        shares=shares,
-        settings=settings(options),
-    )
-
-    # Tune unpickles `bundle` several times a trial, and with it all that it refers to.
-    asked = [shares[trial.key] for trial in trials]
-
-    def bundle(config: dict[str, Any]) -> Any:
-        share = asked[config["trial"]]
-        return tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}])
-
-    return tune.Tuner(
-        tune.with_resources(trainable, bundle),
-        param_space={"trial": tune.grid_search(places)},
-        tune_config=tune.TuneConfig(
-            reuse_actors=True,
-            max_concurrent_trials=options.max_concurrent,
-            scheduler=_scheduler(options.scheduler, plan, trials),
-            trial_name_creator=_short_name,
-            trial_dirname_creator=_short_name,
-        ),
-        run_config=tune.RunConfig(
-            storage_path=str(folder / "tune"),
-            callbacks=[callback],
-            failure_config=tune.FailureConfig(max_failures=options.max_failures),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            # The one that Tune takes in a notebook deletes what the cell has shown, at any verbosity.
-            progress_reporter=tune.CLIReporter(),
-            verbose=0,
-        ),
-    )
-
-
-def _scheduler(name: str | None, plan: Plan, trials: list[Trial]) -> Any:
-    """Tune's ASHA on the metric that the study watches, in its direction: the reported one decides nothing."""
-    if name is None:
-        return None
-    from ray.tune.schedulers import ASHAScheduler
-
-    watched = plan.trainings[trials[0].training].metric(trials[0].watched)
-    return ASHAScheduler(
-        time_attr="percent",
-        metric="watched",
-        mode="max" if watched.better == "higher" else "min",
-        max_t=100,
-        grace_period=10,
-        reduction_factor=3,
-    )
-
-
-def _short_name(trial: Any) -> str:
-    return f"{trial.config['trial']:06d}"

@@ -22,11 +22,11 @@ MOST_ASSUMED = 0.95
 @dataclass(frozen=True)
 class Expected:
     """work: of each trial, in the order in which they start, by key: in seconds where those are `known`, else in any
-    unit. shares: what each gets of the nodes. most: how many run at once at most. start: seconds until the first trial
-    begins.
+    unit; trials may be added to it. shares: what each gets of the nodes. most: how many run at once at most. start:
+    seconds until the first trial begins.
     """
 
-    work: Mapping[str, float]
+    work: dict[str, float]
     shares: Mapping[str, Resources]
     nodes: Sequence[Node]
     most: int | None = None

@@ -20,7 +20,8 @@ from study.training import Training
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]
-    """Trains `trials[config["trial"]]`, reports about once a second, and commits the result to the store.
+    """Trains `trials[config["trial"]]` or, where trials come one after the other, `config["handed"]`; reports about
+    once a second, and commits the result to the store.
 
     An actor is reused for trial after trial. An error raised by the training itself is reported as a result and ends
     the trial alone: the process is whole and goes on with the next one.
@@ -58,7 +59,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         return True
 
     def _begin(self, config: dict[str, Any]) -> None:
-        trial = self._trials[config["trial"]]
+        handed = config.get("handed")  # what was not known when this process was started
+        trial = handed.trial if handed else self._trials[config["trial"]]
+        share = handed.share if handed else self._shares[trial.key]
         kind: Any = self._trainings[trial.training]
         self._error: Exception | None = None
         try:
@@ -67,9 +70,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             trial = trial.arrived(kind)
         except Exception as error:  # raised here, it would look like a process that was lost
             self._error = error
-        self._attempt = Attempt(
-            trial, kind, self._data[trial.data], self._store, self._shares[trial.key], self._settings
-        )
+        self._attempt = Attempt(trial, kind, self._data[trial.data], self._store, share, self._settings)
 
     def step(self) -> dict[str, Any]:
         """Train for about a second; called by Tune until the result says `done`."""

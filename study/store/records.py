@@ -125,6 +125,15 @@ class DivergedRecord(EndedRecord):
     correct: dict[Label, CasesRecord] = Field({}, max_length=0)
 
 
+class StoppedRecord(FileRecord):
+    """trials/<key>/stopped.json: at which of the steps a scheduler stopped the trial, by the value of which metric."""
+
+    metric: Label
+    step: Count
+    steps: Count | None
+    watched: float
+
+
 class CandidateRecord(Record):
     """A point of an arm's nuisance hyperparameters, and the key of each seed's trial."""
 
@@ -138,6 +147,55 @@ class ArmRecord(Record):
     label: Label
     overrides: dict[str, Any]
     candidates: list[CandidateRecord] = Field(min_length=1)
+
+
+class DimensionRecord(Record):
+    """One thing that a search chooses (study.declare.dimension), by its name in the space and the hyperparameter's.
+
+    `choices` are texts, None for a number.
+    """
+
+    name: Label
+    hyperparameter: Label
+    low: float
+    high: float
+    whole: bool
+    log: bool
+    step: float | None
+    choices: Annotated[list[Label], Field(max_length=MOST_NUMBERS)] | None
+
+
+class SuggestionRecord(Record):
+    """What a search suggested: the point, by dimension; the hyperparameters that it stands for; the key of its trial,
+    "" where they don't go together; and the numbers of the suggestions of which the sampler heard just before.
+    """
+
+    point: Values
+    values: Overrides
+    key: str
+    knew: list[Count]
+
+
+class SearchRecord(Record):
+    """Where a study searches, how, and what was suggested. `identity` tells it from another search: a larger budget
+    goes on with the suggestions of a smaller one.
+    """
+
+    identity: str
+    sampler: Label
+    objectives: Annotated[list[Label], Field(min_length=1, max_length=MOST_NUMBERS)]
+    budget: Count
+    finalists: Count
+    space: Annotated[list[DimensionRecord], Field(min_length=1, max_length=MOST_NUMBERS)]
+    suggestions: list[SuggestionRecord]
+
+    @model_validator(mode="after")
+    def _suggestions_are_of_this_search(self) -> SearchRecord:
+        names = {one.name for one in self.space}
+        for number, one in enumerate(self.suggestions):
+            if not one.point.keys() <= names or any(known >= number for known in one.knew):
+                raise ValueError(f"suggestion {number} is none of this search")
+        return self
 
 
 class StudyRecord(FileRecord):
@@ -174,6 +232,7 @@ class StudyRecord(FileRecord):
     versions: dict[str, str]
     published: dict[str, dict[str, float]]
     claims: list[Claim]
+    search: SearchRecord | None = None
 
     @model_validator(mode="after")
     def _arms_fit_together(self) -> StudyRecord:
@@ -186,6 +245,7 @@ class StudyRecord(FileRecord):
             raise ValueError(f"a claim is about what is no arm: {', '.join(sorted(unknown))}")
         metrics = {metric.name for metric in self.metrics}
         named = [self.watched, *filter(None, (self.selected_by, *(claim.metric for claim in self.claims)))]
+        named += self.search.objectives if self.search else []
         named += [claim.minus for claim in self.claims if claim.minus]
         named += [metric.series for metric in self.metrics]
         named += [metric for values in self.published.values() for metric in values]
@@ -200,6 +260,7 @@ RESULT: TypeAdapter[Any] = TypeAdapter(
     Annotated[FinishedRecord | DivergedRecord, Field(discriminator="status")]
 )
 STUDY: TypeAdapter[Any] = TypeAdapter(StudyRecord)
+STOPPED: TypeAdapter[Any] = TypeAdapter(StoppedRecord)
 
 
 def allowed_names(found: Iterable[str], where: object) -> tuple[list[str], list[str]]:

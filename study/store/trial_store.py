@@ -34,7 +34,7 @@ from study.store import format1
 from study.store.curve_file import decoded_curve, encoded_curve, with_steps
 from study.store.files import Files, RefusedFile, StorageError, is_local, is_temporary, reason
 from study.store.local_files import Listed
-from study.store.records import RESULT, STUDY, Damaged, NewerFormat, decoded, encoded
+from study.store.records import RESULT, STOPPED, STUDY, Damaged, NewerFormat, decoded, encoded
 
 COMMITTED = {"curve.parquet", "result.json"}
 OURS = COMMITTED | {"checkpoint.pt", "running.json", "stopped.json", "error.txt", "lock"}
@@ -160,6 +160,11 @@ class TrialStore:
     def save_stopped(self, key: str, why: dict[str, Any]) -> None:
         """Record that a scheduler stopped the trial; it is not finished, and its checkpoint stays."""
         self.files.write(f"trials/{key}/stopped.json", encoded(why))
+
+    def stopped(self, key: str) -> dict[str, Any]:
+        """Where and why a scheduler stopped the trial. Raises Damaged, also where it did not."""
+        content, where = self._read(f"trials/{key}/stopped.json", MOST_RESULT_BYTES)
+        return decoded(content, STOPPED, where)
 
     def forget_stopped(self, key: str) -> None:
         """The trial goes on."""
@@ -297,5 +302,12 @@ def open_store(given: str | Path | None = None) -> TrialStore:
 
 
 def keys_of(record: dict[str, Any]) -> list[str]:
-    """The keys of a study's record, arm by arm, each candidate's seeds together."""
-    return [key for arm in record["arms"] for candidate in arm["candidates"] for key in candidate["keys"]]
+    """The keys of a study's record, arm by arm, each candidate's seeds together; then those of its search."""
+    arms = [key for arm in record["arms"] for candidate in arm["candidates"] for key in candidate["keys"]]
+    return arms + searched_keys(record)
+
+
+def searched_keys(record: dict[str, Any]) -> list[str]:
+    """The keys of the trials that a study's search suggested, each once, as many as its budget allows."""
+    search = record.get("search") or {"suggestions": [], "budget": 0}
+    return list(dict.fromkeys(one["key"] for one in search["suggestions"] if one["key"]))[: search["budget"]]

@@ -1,0 +1,87 @@
+"""What is to be trained, round after round, where that depends on what was found: searches, studies until decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from study.declare.study import Study
+from study.errors import StudyError
+from study.plan import More, Plan, make_plan
+from study.search.searching import Searching
+from study.store.trial_store import TrialStore
+from study.terminal import styled
+from study.until_decided import MAX_SEEDS, UntilDecided
+
+
+def planned(
+    studies: Sequence[Study],
+    seeds: int | None,
+    store: TrialStore,
+    data_folder: Path,
+    overrides: Mapping[str, Any],
+    fresh: bool,
+    scheduled: bool,
+    *,
+    until_decided: bool,
+    max_seeds: int | None,
+    console: Console,
+) -> tuple[Plan, More]:
+    """What is to be trained at first, and what gives the rest where that depends on the results.
+
+    `scheduled`: a scheduler stops trials early. Raises StudyError as `make_plan` does, and for requests that don't go
+    together.
+    """
+    check_seeds(until_decided, max_seeds)
+
+    def say(said: str) -> None:
+        console.print(styled(said, style="bold"))
+
+    if any(study.search and not study.arms for study in studies):
+        searching = Searching(studies, store, data_folder, overrides, scheduled, say)
+
+        def of_found() -> tuple[Plan, More]:
+            # What is found is trained to its end: it is to be compared.
+            return planned(
+                searching.found(), seeds, store, data_folder, overrides, False, False,
+                until_decided=until_decided, max_seeds=max_seeds, console=console,
+            )  # fmt: skip
+
+        return searching.first(seeds, fresh), _after(of_found, store)
+    if not until_decided:
+        whole = make_plan(studies, seeds, store, data_folder, overrides, fresh, keep_stopped=scheduled)
+        return whole, lambda at_once: None
+    if scheduled:
+        raise StudyError(
+            "until_decided (--until-decided): an arm with a seed that a scheduler stopped early is never decided; "
+            "leave the scheduler out"
+        )
+    most = MAX_SEEDS if max_seeds is None else max_seeds
+    rounds = UntilDecided(studies, store, data_folder, overrides, most, say)
+    return rounds.first(seeds, fresh), rounds.more
+
+
+def check_seeds(until_decided: bool, max_seeds: int | None) -> None:
+    """Raises StudyError for the most seeds of a run whose number of seeds is fixed."""
+    if max_seeds is not None and not until_decided:
+        raise StudyError("max_seeds (--max-seeds) goes with until_decided (--until-decided)")
+
+
+def _after(then: Callable[[], tuple[Plan, More]], store: TrialStore) -> More:
+    """The rounds that `then` plans, once those before are over."""
+    rest: list[More] = []
+
+    def more(at_once: int) -> Plan | None:
+        if rest:
+            return rest[0](at_once)
+        plan, after = then()
+        rest.append(after)
+        if not plan.over:
+            return plan
+        plan.begin(store)
+        return after(at_once)
+
+    return more

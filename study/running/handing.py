@@ -1,0 +1,99 @@
+"""Handing out the trials of a plan one after the other, where some of them depend on the results of others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from study.plan import Plan, Source, Trial
+from study.running import resources
+from study.running.options import Options
+from study.running.prepare import Prepared
+from study.running.resources import Node, Resources
+from study.running.time_left import Expected
+from study.training import Cost
+
+# Trials that are not known yet; keys are hexadecimal.
+UNKNOWN = "suggestion "
+
+
+class Handing:
+    """Hands out places in `trials`: those of the plan's source, which it appends, and then those that stood there.
+
+    What it learns of a new trial it adds to `prepared.costs`, `shares` and what is `expected` to be done.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        source: Source | None,
+        trials: list[Trial],
+        prepared: Prepared,
+        shares: dict[str, Resources],
+        nodes: Sequence[Node],
+        options: Options,
+        expected: Expected,
+    ) -> None:
+        self._plan, self._source, self._trials, self._prepared = plan, source, trials, prepared
+        self._shares, self._nodes, self._options, self._expected = shares, nodes, options, expected
+        self._waiting = list(range(len(trials)))
+        self._places: dict[str, int] = {}
+        if source:
+            self._expect(source)
+
+    def take(self) -> int | None:
+        """The place of a trial that is to be trained now; None where there is no more."""
+        while self._source and (trial := self._source.next()):
+            self._expect(self._source)
+            if trial.key not in self._places:
+                return self._hand(self._place_of(trial, self._source))
+        while self._waiting:
+            place = self._waiting.pop(0)
+            if self._trials[place].key not in self._places:
+                return self._hand(place)
+        return None
+
+    def ended(self, place: int, failed: bool = False) -> None:
+        """A trial that was handed out has ended."""
+        if self._source:
+            self._source.ended(self._trials[place], failed)
+
+    def again(self, place: int) -> None:
+        """A trial that was handed out is handed out again, after all others."""
+        del self._places[self._trials[place].key]
+        self._waiting.append(place)
+
+    def _hand(self, place: int) -> int:
+        self._places[self._trials[place].key] = place
+        return place
+
+    def _place_of(self, trial: Trial, source: Source) -> int:
+        """Where the trial stands; it may be one of those that are known."""
+        for place, known in enumerate(self._trials):
+            if known.key == trial.key:
+                return place
+        kind = self._plan.trainings[trial.training]
+        cost = kind.cost(trial.config, self._prepared.data[trial.data])
+        self._prepared.costs[trial.key] = cost
+        self._shares[trial.key] = self._share(trial, cost, source)
+        self._expected.work[trial.key] = cost.work / self._shares[trial.key].threads
+        self._trials.append(trial)
+        return len(self._trials) - 1
+
+    def _share(self, trial: Trial, cost: Cost, source: Source) -> Resources:
+        """As its cost says, with the part of a GPU that was measured for a trial like it."""
+        like = next(one for one in source.samples if one.study == trial.study)
+        gpus = self._options.gpus_per_trial
+        gpus = self._shares[like.key].gpus if gpus is None else gpus
+        return resources.decide(self._options.cpus_per_trial, gpus, self._nodes, cost)
+
+    def _expect(self, source: Source) -> None:
+        """Expect as many trials as the source may still give, each with the work of its first sample."""
+        work, shares = self._expected.work, self._shares
+        like = source.samples[0].key
+        unknown = [key for key in work if key.startswith(UNKNOWN)]
+        for key in unknown[source.left :]:
+            del work[key]
+        for number in range(len(unknown), source.left):
+            key = f"{UNKNOWN}{number}"
+            work[key] = self._prepared.costs[like].work / shares[like].threads
+            shares[key] = shares[like]
