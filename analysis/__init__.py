@@ -12,7 +12,9 @@ pages       templates filled in             report       the page, the text, all
 notebook    what a notebook shows           export       all of it for other programs
 trackers    a trial as a run of a tracker     interactive  figures for a page with JavaScript
 to_mlflow   a study as MLflow's runs         hyperparameters  a metric against them
-to_wandb    the same of Weights & Biases
+to_wandb    the same of Weights & Biases     searching    what a search tried and found
+importance  what matters to its score        search_figures  drawing a search
+interactive_search  the same for a page with JavaScript
 """
 
 from .results import Results, load

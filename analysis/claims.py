@@ -51,8 +51,8 @@ def verdicts(results: Results, study: str) -> list[Verdict]:
         if claim.kind in TRENDS and len(arms) > 2:
             slope, *steps = comparisons
             comparisons, beside = (steps, [slope]) if claim.each_step else ([slope], _against(steps))
-        if results.tuned(study):
-            comparisons = [_in_all_seeds(one) for one in comparisons]
+        if every := results.choosing(study):
+            comparisons = [_in_all_seeds(one, every) for one in comparisons]
         metric = metrics.get(claim.metric)
         found.append(Verdict(study, claim, metric, tuple(comparisons), tuple(beside)))
     return found
@@ -66,12 +66,12 @@ def _against(steps: list[Comparison]) -> list[Comparison]:
     ]
 
 
-def _in_all_seeds(found: Comparison) -> Comparison:
-    """With the seeds that choose among an arm's candidates counted among those that would decide it."""
+def _in_all_seeds(found: Comparison, every: int) -> Comparison:
+    """With the seeds that choose counted among those that would decide it."""
     if found.seeds_to_decide is None:
         return found
     fewest, most = found.seeds_to_decide
-    needed = tuning.with_telling(fewest), most and tuning.with_telling(most)
+    needed = tuning.with_telling(fewest, every), most and tuning.with_telling(most, every)
     return dataclasses.replace(found, seeds_to_decide=needed)
 
 

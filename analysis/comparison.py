@@ -18,8 +18,8 @@ COLUMNS = ("pairs", "difference", "difference_low", "difference_high", "p", "see
 
 
 @quiet
-def from_reference(results: Results, study: str) -> pd.DataFrame:
-    """The study's first metric of each arm minus that of the reference arm; one row per arm, in order.
+def from_reference(results: Results, study: str, of: Metric | None = None) -> pd.DataFrame:
+    """A metric of each arm, by default the study's first, minus that of the reference arm; one row per arm, in order.
 
     Columns: arm; pairs (seeds that both have); difference (as the metric is shown: in points of one in %);
     difference_low and difference_high (its interval, as in `analysis.intervals`, which holds however often one looks
@@ -28,16 +28,16 @@ def from_reference(results: Results, study: str) -> pd.DataFrame:
     stay, where it is undecided; infinite where that is more than 1,000). NaN for the reference itself, below 2 pairs,
     and where a seed diverged or was stopped early, since the others are no fair sample.
     """
-    record, metric = results.studies[study], _first(results, study)
+    record, metric = results.studies[study], of or _first(results, study)
     by_arm = _by_arm(results, study, metric)
     reference, comparisons = by_arm[record["reference"]], max(1, len(by_arm) - 1)
     looks = looks_of(record)
     table = pd.DataFrame([_row(arm, reference, values, comparisons, looks) for arm, values in by_arm.items()])
     of_reference = table.arm == record["reference"]
     table.loc[of_reference, [name for name in COLUMNS if name != "pairs"]] = math.nan
-    if results.tuned(study):
+    if every := results.choosing(study):
         for name in ("seeds_from", "seeds_to"):
-            table[name] = [tuning.with_telling(int(n)) if math.isfinite(n) else n for n in table[name]]
+            table[name] = [tuning.with_telling(int(n), every) if math.isfinite(n) else n for n in table[name]]
     return _corrected(table)
 
 

@@ -44,7 +44,7 @@ def write(results: Results, out: Path, kind: Kind) -> list[Path]:
 
 
 def _tables(results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
-    trials = {study: results.candidates(study) for study in results.studies}
+    trials = {study: results.every(study) for study in results.studies}
     yield "trials", _of_all(trials)
     keys = pd.concat([table.key[table.status.isin(ENDED)] for table in trials.values()])
     yield "curves", results.curves(keys)

@@ -72,21 +72,21 @@ def draw_training_curves(results: Results, study: str) -> Figure:
             if is_point := bool(np.isfinite(mean).sum() == 1):  # a line or a band of one point has no extent
                 axes.vlines(line.x, low, high, color=colour, alpha=0.3, lw=4)
             # A label that begins with an underscore would be left out of the legend.
-            label = f" {_label(arm)}" if str(arm).startswith("_") else _label(arm)
+            label = f" {labelled(arm)}" if str(arm).startswith("_") else labelled(arm)
             dash = LINES[place // COLOURS % len(LINES)] if told_apart else "-"
             marks: dict[str, Any] = {"marker": "o", "markersize": 2.5} if shown.sparse or is_point else {}
             axes.plot(line.x, mean, dash, color=colour, label=label, **marks)
         xlabel = "% of its own training" if shown.relative else "step"
-        axes.set(xlabel=xlabel, ylabel=_label(shown.metric.title))
+        axes.set(xlabel=xlabel, ylabel=labelled(shown.metric.title))
         if percent and _are_shares(shown.table[["low", "high"]].to_numpy(float)):
             axes.set_ylim(0, 101)
         axes.set_xlim(0, None)
-        title = _label(record["varies"].replace("_", " "))
+        title = labelled(record["varies"].replace("_", " "))
         if told_apart:
-            _legend(figure, axes, title, max(map(len, map(_label, arms)), default=0))
+            _legend(figure, axes, title, max(map(len, map(labelled, arms)), default=0))
         else:
             _colour_bar(figure, axes, title, arms)
-        _note(figure, _about(shown, told_apart) + _left_out(record))
+        noted(figure, _about(shown, told_apart) + _left_out(record))
     return figure
 
 
@@ -106,7 +106,7 @@ def _colour_bar(figure: Figure, axes: Axes, title: str, arms: list[str]) -> None
     last = len(arms) - 1
     bar = figure.colorbar(ScalarMappable(Normalize(0, last), MAP), ax=axes, label=title)
     places = np.unique(np.linspace(0, last, MOST_NAMED).round().astype(int))
-    bar.set_ticks(places.tolist(), labels=[_label(arms[place]) for place in places])
+    bar.set_ticks(places.tolist(), labels=[labelled(arms[place]) for place in places])
 
 
 def _about(shown: Curves, told_apart: bool) -> str:
@@ -125,7 +125,7 @@ def draw_effects(results: Results, study: str) -> Figure:
     """
     record, shown = results.studies[study], effects(results, study)
     metric = next(iter(results.metrics(study).values()))
-    labels = [_label(arm) for arm in shown.arm]
+    labels = [labelled(arm) for arm in shown.arm]
     below = len(labels) > MOST_ACROSS or max(map(len, labels), default=0) > LONGEST_INSIDE
     with style.context(STYLE, after_reset=True):
         figure, axes = _figure(record)
@@ -145,8 +145,8 @@ def draw_effects(results: Results, study: str) -> Figure:
         _plot(axes, below, places + 0.15, published, "D", color="C3", markersize=4, markerfacecolor="none")
         of_arms, of_values = (axes.yaxis, axes.xaxis) if below else (axes.xaxis, axes.yaxis)
         of_arms.set_ticks(places, labels if below else [textwrap.fill(label, 12) for label in labels])
-        of_arms.set_label_text(_label(record["varies"].replace("_", " ")))
-        of_values.set_label_text(_label(metric.title))
+        of_arms.set_label_text(labelled(record["varies"].replace("_", " ")))
+        of_values.set_label_text(labelled(metric.title))
         if below:
             figure.set_figheight(max(figure.get_figheight(), 1.0 + EACH * len(labels)))
             axes.set_ylim(len(shown) - 0.5, -0.5)
@@ -163,7 +163,7 @@ def draw_effects(results: Results, study: str) -> Figure:
             else:  # an interval may reach beyond what a share can be
                 low, high = of_values.get_view_interval()
                 (axes.set_xlim if below else axes.set_ylim)(low, min(high, 100.5))
-        _note(figure, note + _left_out(record))
+        noted(figure, note + _left_out(record))
     return figure
 
 
@@ -207,12 +207,19 @@ def rendered(figure: Figure, kind: str, made_from: str = "") -> bytes:
     return content.getvalue()
 
 
-def _figure(record: dict[str, object]) -> tuple[Figure, Axes]:
+def _figure(record: dict[str, Any]) -> tuple[Figure, Axes]:
+    figure, axes = new_figure(record)
+    return figure, axes[0]
+
+
+def new_figure(record: dict[str, Any], columns: int = 1, rows: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure of a study with its title, and so many axes, row by row."""
     figure = Figure()
     FigureCanvasAgg(figure)
     number = "" if record["figure"] is None else f"Figure {record['figure']}: "
-    axes = figure.add_subplot()
-    axes.set_title(_cut(plain(f"{number}{record['title']}"), MOST_IN_TITLE))
+    axes = [figure.add_subplot(rows, columns, place + 1) for place in range(rows * columns)]
+    title = _cut(plain(f"{number}{record['title']}"), MOST_IN_TITLE)
+    axes[0].set_title(title) if len(axes) == 1 else figure.suptitle(title)
     return figure, axes
 
 
@@ -222,7 +229,8 @@ def _left_out(record: dict[str, Any]) -> str:
     return f"\nShown: the first {MOST_ARMS} of {arms:,} arms." if arms > MOST_ARMS else ""
 
 
-def _label(text: object) -> str:
+def labelled(text: object) -> str:
+    """The text as a label of a figure: printable, not too long, not empty."""
     return _cut(plain(text), MOST_IN_LABEL) or '""'  # an empty label would be none
 
 
@@ -230,7 +238,8 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _note(figure: Figure, text: str) -> None:
+def noted(figure: Figure, text: str) -> None:
+    """Say what the figure shows, below it."""
     figure.supxlabel(text, fontsize=5.5)
 
 

@@ -122,8 +122,8 @@ def parallel(results: Results, study: str, metric: str) -> Plot:
 
 
 def _every(results: Results, study: str) -> pd.DataFrame:
-    """The trials that ended, those of all candidates of tuned arms too."""
-    trials = results.candidates(study)
+    """The trials that ended, those of all candidates of tuned arms too, and of a search."""
+    trials = results.every(study)
     return trials[trials.status.isin(ENDED)].reset_index(drop=True)
 
 

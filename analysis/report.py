@@ -5,6 +5,8 @@
     tables/<study>.csv, .md, .tex       a study's table
     figures/<study>.svg, .png, .pdf     its curves
     figures/effects/<study>.svg, ...    its arms
+    figures/search/<study>.svg, ...     how a search found its best; and points/, parallel/: what it tried
+    tables/search/<study>.csv           what the best points of a search came to with other seeds
 
 In tables/ and figures/ files are called by studies alone, so that no study can have the name of another file.
 """
@@ -23,7 +25,7 @@ from study.paths import expanded
 from study.store.files import Files
 from study.terminal import plain
 
-from . import figures, pages, summary, tables
+from . import figures, pages, search_figures, summary, tables
 from .interactive import Shown, all_are_drawn, curves, plotly_js
 from .results import Results
 from .sections import Section, in_order, section
@@ -88,6 +90,14 @@ def _with_files(results: Results, one: Section, files: Files, with_plots: bool) 
         f"figures/{one.name}": figures.draw_training_curves(results, one.name),
         f"figures/effects/{one.name}": figures.draw_effects(results, one.name),
     }
+    if one.search:
+        table = pd.concat([each.assign(metric=name) for name, each in one.search.tables.items()])
+        files.write(f"tables/search/{one.name}.csv", tables.csv(table))
+        drawn |= {
+            f"figures/search/{one.name}": search_figures.draw_progress(results, one.name),
+            f"figures/points/{one.name}": search_figures.draw_points(results, one.name),
+            f"figures/parallel/{one.name}": search_figures.draw_parallel(results, one.name),
+        }
     made = {path: figures.save(figure, files, path, FIGURE_KINDS) for path, figure in drawn.items()}
     found = replace(one, figures={path: pages.inline(kinds["svg"]) for path, kinds in made.items()})
     if with_plots and all_are_drawn(results, one.name):

@@ -20,7 +20,7 @@ from study.metric import Metric
 from study.store.cases import Answers, decoded_cases
 from study.store.files import StorageError
 from study.store.records import Damaged, allowed_names
-from study.store.trial_store import States, TrialStore, keys_of
+from study.store.trial_store import States, TrialStore, arms_of, keys_of
 
 from . import tuning
 from .looks import Looks
@@ -41,16 +41,22 @@ def metrics_of(record: dict[str, Any]) -> list[Metric]:
 def looks_of(record: dict[str, Any]) -> Looks:
     """How often a study has been looked at: once, where it was run with no other number of seeds than it planned.
 
-    The seeds that are looked at of tuned arms are those that take no part in the selection.
+    The seeds that are looked at of arms that were chosen are those that take no part in the choice.
     """
     planned = record.get("planned_seeds")
     if not planned or record.get("looked_at") != [planned]:
         return Looks()
-    return Looks(tuning.telling(planned) if _tuned(record) else planned)
+    every = _choosing(record)
+    return Looks(tuning.telling(planned, every) if every else planned)
 
 
 def _tuned(record: dict[str, Any]) -> bool:
     return bool(record["selected_by"]) and any(len(arm["candidates"]) > 1 for arm in record["arms"])
+
+
+def _choosing(record: dict[str, Any]) -> int:
+    """Every which seed takes part in choosing the study's arms or their candidates; 0 where nothing is chosen."""
+    return tuning.EVERY if _tuned(record) else tuning.FIRST_ALONE if record.get("search") else 0
 
 
 def measured(trials: pd.DataFrame, metric: str) -> pd.Series:
@@ -93,23 +99,31 @@ class Results:
 
         Of an arm with tuned (nuisance) hyperparameters, the trials of the selected candidate with the seeds that took
         no part in its selection (analysis.tuning); those of the first candidate, as `tuned` "", until the trials that
-        select are over. One seed alone selects and is shown.
+        select are over. Of a study that searches, the trials with seeds that took no part in the search. One seed alone
+        selects and is shown.
         Columns: arm, tuned (the candidate's hyperparameters as text), seed, then those of `trials`.
         """
         every = self.candidates(study)
-        if not self.tuned(study):
+        chooses = self.choosing(study)
+        if not chooses:
             return every.drop(columns="candidate")
+        seeds = every.seed.groupby(every.arm).transform("max") + 1
+        tells = ~tuning.choose(every.seed, chooses) | (seeds == 1)
+        if not self.tuned(study):
+            return every[tells].drop(columns="candidate").reset_index(drop=True)
         by = self.metrics(study)[self.studies[study]["selected_by"]]
         best = tuning.selected(every, measured(every, by.name), by)
         every.loc[~every.arm.isin(best), "tuned"] = ""
-        seeds = every.seed.groupby(every.arm).transform("max") + 1
-        tells = ~tuning.choose(every.seed) | (seeds == 1)
         rows = tells & (every.candidate == [best.get(arm, 0) for arm in every.arm])
         return every[rows].drop(columns="candidate").reset_index(drop=True)
 
     def tuned(self, study: str) -> bool:
         """Whether one of several candidates is selected in the study's arms."""
         return _tuned(self.studies[study])
+
+    def choosing(self, study: str) -> int:
+        """Every which seed takes part in choosing arms or their candidates (analysis.tuning); 0 where none does."""
+        return _choosing(self.studies[study])
 
     def comparable(self, study: str) -> pd.DataFrame:
         """The same without the metrics of arms of which a scheduler stopped a seed early, or whose tuning goes on.
@@ -129,7 +143,13 @@ class Results:
 
     def candidates(self, study: str) -> pd.DataFrame:
         """One row per arm, candidate and seed; `candidate` counts an arm's points from 0."""
-        planned = self._planned(study)
+        return self._with_trials(study, self._planned(self.studies[study]["arms"]))
+
+    def every(self, study: str) -> pd.DataFrame:
+        """The same with the points that a search tried, each as an arm: `point 12`."""
+        return self._with_trials(study, self._planned(arms_of(self.studies[study])))
+
+    def _with_trials(self, study: str, planned: pd.DataFrame) -> pd.DataFrame:
         metrics = self.metrics(study)
         self._fill(set(planned.key), metrics)
         columns = [*FIXED, *metrics, *(name for name in map(str, self.trials) if "." in name)]
@@ -137,10 +157,10 @@ class Results:
         found = self.trials.reindex(columns=columns).drop(columns="seed")
         return planned.merge(found, on="key", how="left")
 
-    def _planned(self, study: str) -> pd.DataFrame:
+    def _planned(self, arms: list[dict[str, Any]]) -> pd.DataFrame:
         """Columns: arm, candidate, tuned, seed, key."""
         columns: dict[str, list[Any]] = {"arm": [], "candidate": [], "tuned": [], "seed": [], "key": []}
-        for arm in self.studies[study]["arms"]:
+        for arm in arms:
             for place, candidate in enumerate(arm["candidates"]):
                 keys = candidate["keys"]
                 tuned = ", ".join(f"{name}={value}" for name, value in candidate["overrides"].items())
@@ -170,7 +190,7 @@ class Results:
 
     def pending(self, study: str) -> dict[str, int]:
         """How many trials of each arm have not ended, those of all its candidates counted."""
-        planned = self._planned(study)
+        planned = self._planned(self.studies[study]["arms"])
         ended = set(self.trials.key.to_numpy(object))
         missing = dict.fromkeys(planned.arm, 0)
         for arm, key in zip(planned.arm, planned.key, strict=True):

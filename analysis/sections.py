@@ -12,9 +12,18 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from . import claims, comparison, shown, tables
+from . import claims, comparison, searching, shown, tables
 from .judging import CONTRADICTED, REPRODUCED, UNDECIDED, Verdict
 from .results import Results
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What is said of a study's search: what its best points came to, by objective and as text, and notes."""
+
+    tables: dict[str, pd.DataFrame]
+    shown: dict[str, pd.DataFrame]
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,7 @@ class Section:
     verdicts: list[Verdict]
     pending: int
     command: str
+    search: Searched | None = None
     figures: dict[str, Markup] = field(default_factory=dict)
     plots: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -72,7 +82,15 @@ def section(results: Results, study: str) -> Section:
         reported = shown.as_reported(table, differences, record)
         notes = [*shown.notes(table, record), *shown.other_data(record)]
     verdicts, pending = claims.verdicts(results, study), int(table.pending.sum())
-    return Section(record, full, reported, notes, verdicts, pending, _again(record))
+    searched = _searched(results, study) if searching.searches(record) else None
+    return Section(record, full, reported, notes, verdicts, pending, _again(record), searched)
+
+
+def _searched(results: Results, study: str) -> Searched:
+    metrics = searching.objectives(results, study)
+    tables = {metric.name: searching.honest(results, study, metric) for metric in metrics}
+    texts = {metric.title: shown.as_found(tables[metric.name], metric) for metric in metrics}
+    return Searched(tables, texts, [*searching.said(results, study)])
 
 
 def _again(record: Mapping[str, Any]) -> str:

@@ -105,6 +105,28 @@ def difference_texts(differences: pd.DataFrame, unit: str) -> list[str]:
     return [digits.with_ends(*one) for one in zip(differences.difference, low, high, strict=True)]
 
 
+def as_found(found: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    """What the best points of a search came to, as text, from what `searching.honest` gives."""
+    unit = "points" if metric.unit == "%" else metric.unit
+    width = (found.gain_high - found.gain_low) / 2
+    values = digits_of(metric.unit, [*found.in_search, *found.with_others], found.half_width)
+    gains = digits_of(unit, [*found.gain, *found.gain_in_search, *found.luck], width)
+    ranges = zip(found.gain, found.gain_low, found.gain_high, strict=True)
+    means = zip(found.with_others, found.half_width, strict=True)
+    return pd.DataFrame(
+        {
+            "arm": found.arm,
+            "hyperparameters": found.point,
+            "in the search": values.texts(found.in_search),
+            "with other seeds": [values.with_interval(*one) for one in means],
+            "n": found.n.astype(str),
+            f"gain over {found.arm.iloc[0]} in the search": gains.texts(found.gain_in_search, sign=True),
+            "with other seeds, paired": [gains.with_ends(*one) for one in ranges],
+            "of it luck": gains.texts(found.luck, sign=True),
+        }
+    )
+
+
 def as_compared(sides: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     """Two studies side by side as text, called `a` and `b`, from what `comparison.side_by_side` gives."""
     unit = sides.unit.iloc[0]
@@ -176,6 +198,8 @@ def notes(table: pd.DataFrame, record: Record) -> list[str]:
             cases = first.cases.replace("_", " ")
             alone += f" The number of {cases} alone leaves a binomial standard error of up to {points}."
         said.append(alone)
+    if record.get("search") and (table.n > 0).any():
+        said.append("Seed 0 searched for these arms; n counts the others, which took no part in the search.")
     if (table.tuned != "").any():
         said.append(
             "Tuned hyperparameters are chosen by every third seed, from seed 0; n counts the others, which tell."

@@ -104,7 +104,7 @@ class TrialRun:
 
 def trial_runs(results: Results, study: str) -> Iterator[TrialRun]:
     """The trials of a study that ended, those of all candidates, in order. What can't be read is left out."""
-    planned = results.candidates(study)
+    planned = results.every(study)
     ended: pd.DataFrame = planned[planned.status.isin(ENDED)]
     for arm, tuned, seed, key in zip(ended.arm, ended.tuned, ended.seed, ended.key, strict=True):
         try:

@@ -1,4 +1,4 @@
-"""Arms whose hyperparameters are tuned: some seeds choose among an arm's candidates, the others tell what was chosen.
+"""Arms that were chosen, by tuning them or by a search: some seeds choose, the others tell what was chosen.
 
 A candidate that is chosen by the seeds that then speak for it looks better than it is, since it was lucky with them: of
 two equal arms the tuned one is called the better one in 7 to 10 % of studies instead of 2.5. Letting the other seeds
@@ -13,24 +13,26 @@ import pandas as pd
 
 from study.metric import Metric
 
-# Seeds 0, 3, 6, ... choose. So most seeds tell, and another seed seldom changes the choice.
+# Of tuned arms seeds 0, 3, 6, ... choose. So most seeds tell, and another seed seldom changes the choice.
 EVERY = 3
+# A search has seed 0, and chooses by it alone.
+FIRST_ALONE = 1_000_000
 
 
-def choose(seeds: pd.Series) -> npt.NDArray[np.bool_]:
-    """Which of these seeds choose."""
-    chosen: npt.NDArray[np.bool_] = seeds.to_numpy() % EVERY == 0
+def choose(seeds: pd.Series, every: int = EVERY) -> npt.NDArray[np.bool_]:
+    """Which of these seeds choose, where every third one does, or another share."""
+    chosen: npt.NDArray[np.bool_] = seeds.to_numpy() % every == 0
     return chosen
 
 
-def telling(n: int) -> int:
+def telling(n: int, every: int = EVERY) -> int:
     """How many of the seeds 0 to n - 1 take no part in the choice; the one of a single seed does both."""
-    return n if n < 2 else n - -(-n // EVERY)
+    return n if n < 2 else n - -(-n // every)
 
 
-def with_telling(n: int) -> int:
+def with_telling(n: int, every: int = EVERY) -> int:
     """The least number of seeds of which n take no part in the choice."""
-    return n + -(-n // (EVERY - 1))
+    return n + -(-n // (every - 1))
 
 
 def selected(every: pd.DataFrame, values: pd.Series, metric: Metric) -> dict[str, int]:

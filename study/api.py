@@ -27,7 +27,7 @@ from study.running.notebook_progress import LEGIBLE
 from study.running.options import Options
 from study.running.runner import Outcome
 from study.store.files import RefusedFile
-from study.store.trial_store import TrialStore, open_store
+from study.store.trial_store import TrialStore, open_store, searched_keys
 from study.terminal import styled
 
 if TYPE_CHECKING:
@@ -103,7 +103,9 @@ def tune(
         with LiveEvents(store, events) if events else nullcontext(NOBODY) as listener:
             outcome = run_plan(then, store, options, console, listener, following)
     if events:
-        for key in plan.stored:
+        events.add(plan.records)  # a search has added to them
+        searched = {key for record in plan.records for key in searched_keys(record)}
+        for key in plan.stored | searched & store.states().finished:
             events.write(key)
     return outcome
 

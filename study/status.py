@@ -10,14 +10,14 @@ from study.metric import Metric
 from study.store import running_file
 from study.store.files import StorageError
 from study.store.records import Damaged
-from study.store.trial_store import States, TrialStore, keys_of
+from study.store.trial_store import States, TrialStore, arms_of, keys_of, searched_keys
 
 
 def statuses(store: TrialStore, studies: Iterable[str]) -> tuple[list[dict[str, Any]], list[str]]:
     """A row for each study, and what can't be read.
 
-    Of its trials so many are finished, stopped, running, begun (and not running), failed and missing; `now` has a row
-    for each that is running, as `_now` gives it.
+    Of its trials so many are finished, stopped, running, begun (and not running), failed and missing; `best` is what a
+    search has found so far, in words; `now` has a row for each trial that is running, as `_now` gives it.
     """
     states = store.states()
     problems, records = [], {}
@@ -46,16 +46,24 @@ def rows_of(
             "failed": len(keys & states.failed - running.keys()),
         }
         now = [*_now(record, running)]
+        trials = len(keys) + _unsuggested(record)
         rows.append(
             {
                 "study": name,
-                "trials": len(keys),
+                "trials": trials,
                 **counts,
-                "missing": len(keys) - sum(counts.values()),
+                "missing": trials - sum(counts.values()),
+                **({"best": record["search"]["best"]} if record.get("search") else {}),
                 "now": now,
             }
         )
     return rows
+
+
+def _unsuggested(record: dict[str, Any]) -> int:
+    """How many trials a search may still suggest; none once it has found its arms."""
+    over = not record.get("search") or len(record["arms"]) > 1
+    return 0 if over else int(record["search"]["budget"]) - len(searched_keys(record))
 
 
 def _now(record: dict[str, Any], running: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -66,7 +74,7 @@ def _now(record: dict[str, Any], running: dict[str, dict[str, Any]]) -> Iterator
     watched = next(
         one for one in map(Metric.model_validate, record["metrics"]) if one.name == record["watched"]
     )
-    for arm in record["arms"]:
+    for arm in arms_of(record):
         for candidate in arm["candidates"]:
             for seed, key in enumerate(candidate["keys"]):
                 if key not in running:

@@ -85,8 +85,9 @@ def _tables(rows: Rows) -> list[tuple[list[str], list[list[str]]]]:
     """Columns and cells of the studies, and of what runs."""
     if not rows:
         return []
-    columns = [name for name in rows[0] if name != "now"]
-    tables = [(columns, [[str(row[name]) for name in columns] for row in rows])]
+    # Only studies that search have a best.
+    columns = [name for name in max(rows, key=len) if name != "now"]
+    tables = [(columns, [[str(row.get(name, "")) for name in columns] for row in rows])]
     running = [(row["study"], trial) for row in rows for trial in row["now"]]
     if running:
         cells = [

@@ -30,12 +30,17 @@ def record_of_search(study: Study, baseline: str, before: Mapping[str, Any]) -> 
     whole = {**said, "constants": study.space.constants, "start": start, "key": baseline}
     identity = hashlib.sha256(json.dumps(whole, sort_keys=True, default=str).encode()).hexdigest()[:32]
     known = before.get("search") or {}
+    same = known.get("identity") == identity
     return {
         "identity": identity,
         **said,
         "budget": study.budget,
         "finalists": study.finalists,
-        "suggestions": known["suggestions"] if known.get("identity") == identity else [],
+        **(
+            {name: known[name] for name in ("best", "suggestions")}
+            if same
+            else {"best": "", "suggestions": []}
+        ),
     }
 
 

@@ -89,6 +89,11 @@ class Search:
         number = next(n for n, one in enumerate(self.suggestions) if one["key"] == key)
         return f"best {metric.title} {metric.text(scores[key][0])} (point {number})"
 
+    def save(self) -> None:
+        """Keep the record, with what is the best so far."""
+        self._said["best"] = self.best()
+        self._store.save_study(self.record)
+
     @property
     def waiting(self) -> int:
         """How many trials that were suggested in an earlier run are still to be handed out."""
@@ -140,7 +145,7 @@ class Search:
         made = {"point": point, "values": values, "key": key, "knew": knew}
         self._add(made)
         if not known:
-            self._store.save_study(self.record)
+            self.save()
         return made
 
     def _keyed(self, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -60,6 +60,7 @@ class Searching:
             if not study.search:
                 found.append(study)
                 continue
+            self._searches[study.name].save()
             best = finalists(self._searches[study.name])
             for line in best.said:
                 self._say(f"{study.name}: {line}")

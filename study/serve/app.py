@@ -27,7 +27,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from upath import UPath
 
-from study.analysis import hyperparameters, interactive, tables
+from study.analysis import hyperparameters, interactive, interactive_search, searching, tables
 from study.analysis import pages as templates
 from study.serve import pages, running
 from study.serve.answers import Answers
@@ -36,6 +36,8 @@ from study.store.files import is_local
 from study.terminal import rough_duration
 
 HERE = Path(__file__).parent
+# Figures on paper that only studies which search have.
+OF_SEARCH = ("search", "points", "parallel")
 
 
 class Pages:
@@ -158,7 +160,7 @@ class Pages:
         name = self._name(request)
 
         def make() -> bytes:
-            return tables.csv(self._main.results(name).candidates(name))
+            return tables.csv(self._main.results(name).every(name))
 
         return await self._answers.kept(request, name, make, "text/csv", f"{name}-trials.csv")
 
@@ -178,6 +180,8 @@ class Pages:
                 return json.dumps(interactive.curves(results, name, shown, self._main.now.running))
             if kind == "effects":
                 return json.dumps(interactive.effects(results, name))
+            if kind == "best" and searching.searches(results.studies[name]):
+                return json.dumps(interactive_search.progress(results, name))
             by = [one for one in (asked.get("x", ""), asked.get("y", "")) if one in varied]
             metric = asked["by"] if asked.get("by") in metrics else next(iter(metrics))
             if kind == "against" and by:
@@ -191,14 +195,19 @@ class Pages:
     async def on_paper(self, request: Request) -> Response:
         name, figure, kind = self._name(request), request.path_params["figure"], request.path_params["kind"]
         types = {"svg": "image/svg+xml", "png": "image/png", "pdf": "application/pdf"}
-        if figure not in ("curves", "effects") or kind not in types:
+        searches = searching.searches(self._main.now.records.get(name, {}))
+        if figure not in ("curves", "effects", *(OF_SEARCH if searches else ())) or kind not in types:
             raise HTTPException(404, "There is no such figure.")
 
         def make() -> bytes:
-            from study.analysis import figures  # matplotlib takes a second to import
+            from study.analysis import figures, search_figures  # matplotlib takes a second to import
 
-            draw = figures.draw_training_curves if figure == "curves" else figures.draw_effects
-            return figures.rendered(draw(self._main.results(name), name), kind)
+            draw = {
+                "curves": figures.draw_training_curves, "effects": figures.draw_effects,
+                "search": search_figures.draw_progress, "points": search_figures.draw_points,
+                "parallel": search_figures.draw_parallel,
+            }  # fmt: skip
+            return figures.rendered(draw[figure](self._main.results(name), name), kind)
 
         return await self._answers.kept(request, name, make, types[kind], f"{name}-{figure}.{kind}")
 

@@ -12,7 +12,7 @@ from study.analysis import comparison, sections, shown
 from study.serve.following import Following, Snapshot
 from study.store.files import StorageError
 from study.store.records import Damaged
-from study.store.trial_store import keys_of
+from study.store.trial_store import arms_of, keys_of
 from study.terminal import plain, rough_duration
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def study(following: Following, name: str) -> dict[str, Any]:
 def trials(following: Following, name: str, arm: str = "", state: str = "", page: int = 1) -> dict[str, Any]:
     """A page of a study's trials: those of an arm, or in a state, where one is named."""
     now, results = following.now, following.results(name)
-    every = results.candidates(name)
+    every = results.every(name)
     every["status"] = [state_of(now, key, said) for key, said in zip(every.key, every.status, strict=True)]
     states = sorted(set(every.status))
     if arm:
@@ -197,7 +197,7 @@ def trial(following: Following, name: str, key: str) -> dict[str, Any]:
 
 def _places(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Of each of a study's trials where it stands in it."""
-    for at, arm in enumerate(record["arms"]):
+    for at, arm in enumerate(arms_of(record)):
         for candidate in arm["candidates"]:
             for seed, key in enumerate(candidate["keys"]):
                 yield {
@@ -209,6 +209,8 @@ def _places(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _neighbours(record: dict[str, Any], place: dict[str, Any]) -> list[dict[str, Any]]:
     """The trials of the arms before and after with the same seed, and in what their hyperparameters differ."""
     ours, found = place["overrides"], []
+    if place["at"] >= len(record["arms"]):  # the points of a search are in no order
+        return []
     for at in (place["at"] - 1, place["at"] + 1):
         if not 0 <= at < len(record["arms"]):
             continue

@@ -178,7 +178,7 @@ class SuggestionRecord(Record):
 
 class SearchRecord(Record):
     """Where a study searches, how, and what was suggested. `identity` tells it from another search: a larger budget
-    goes on with the suggestions of a smaller one.
+    goes on with the suggestions of a smaller one. `best` is the best so far, in words.
     """
 
     identity: str
@@ -187,6 +187,7 @@ class SearchRecord(Record):
     budget: Count
     finalists: Count
     space: Annotated[list[DimensionRecord], Field(min_length=1, max_length=MOST_NUMBERS)]
+    best: Label
     suggestions: list[SuggestionRecord]
 
     @model_validator(mode="after")

@@ -15,7 +15,7 @@ from typing import Any
 
 from study.store.event_file import PREFIX, EventFile, begun, whole
 from study.store.files import StorageError
-from study.store.trial_store import TrialStore
+from study.store.trial_store import TrialStore, arms_of
 
 WHOSE = "trial.txt"
 
@@ -39,7 +39,7 @@ class EventFiles:
     def add(self, records: list[dict[str, Any]]) -> None:
         """The studies of further trials."""
         for record in records:
-            for arm in record["arms"]:
+            for arm in arms_of(record):
                 for place, candidate in enumerate(arm["candidates"]):
                     folder = f"tensorboard/{record['name']}/{_as_name(arm['label'])}"
                     if candidate["overrides"]:

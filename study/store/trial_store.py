@@ -303,8 +303,23 @@ def open_store(given: str | Path | None = None) -> TrialStore:
 
 def keys_of(record: dict[str, Any]) -> list[str]:
     """The keys of a study's record, arm by arm, each candidate's seeds together; then those of its search."""
-    arms = [key for arm in record["arms"] for candidate in arm["candidates"] for key in candidate["keys"]]
-    return arms + searched_keys(record)
+    return [key for arm in arms_of(record) for candidate in arm["candidates"] for key in candidate["keys"]]
+
+
+def arms_of(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """A study's arms from its record; then, each as an arm of one trial such as `point 12`, the points that its search
+    tried beside them.
+    """
+    arms: list[dict[str, Any]] = record["arms"]
+    if not (searched := searched_keys(record)):
+        return arms
+    known = {key for arm in arms for candidate in arm["candidates"] for key in candidate["keys"]}
+    points: dict[str, dict[str, Any]] = {}
+    for number, one in enumerate(record["search"]["suggestions"]):
+        candidate = {"overrides": {}, "keys": [one["key"]]}
+        arm = {"label": f"point {number}", "overrides": one["values"], "candidates": [candidate]}
+        points.setdefault(one["key"], arm)
+    return arms + [points[key] for key in searched if key not in known]
 
 
 def searched_keys(record: dict[str, Any]) -> list[str]:
