@@ -170,7 +170,8 @@ def _counted(plan: Plan) -> str:
     known = f"{len(plan.stored)} stored, " if plan.stored else ""
     if plan.interrupted:
         known += f"{len(plan.interrupted)} to continue, "
-    return f"{len(plan.trials)} trials: {known}{len(plan.pending)} to train"
+    searched = f", {plan.source.left} to be searched" if plan.source else ""
+    return f"{len(plan.trials)} trials: {known}{len(plan.pending)} to train{searched}"
 
 
 @as_before.environment()
@@ -185,6 +186,8 @@ def run(
     progress: bool = True,
     until_decided: bool = False,
     max_seeds: int | None = None,
+    budget: int | None = None,
+    sampler: str | None = None,
     **options: Any,
 ) -> pd.DataFrame:
     """Run studies and return their results: one row per study, arm and seed.
@@ -193,6 +196,7 @@ def run(
     seeds: the seeds 0 to N - 1; by default as many as a study plans, or 3.
     until_decided: then one more seed of the arms of which something is undecided, until nothing is, or `max_seeds`
         (by default 30) are trained.
+    budget, sampler: of studies that search, in place of their own.
     overrides: hyperparameters that hold for all arms, such as {"lr": 0.05}.
     options: as in `study.running.options.Options`: max_concurrent=2, in_process=True, ...
 
@@ -213,9 +217,9 @@ def run(
     how = Options(**options)
     asked = Request(
         seeds=seeds, storage=storage, data_dir=data_dir, overrides=overrides, fresh=fresh, progress=progress,
-        until_decided=until_decided, max_seeds=max_seeds,
+        until_decided=until_decided, max_seeds=max_seeds, budget=budget, sampler=sampler,
     )  # fmt: skip
-    named = studies_of(studies)
+    named = [study.searching(asked.budget, asked.sampler) for study in studies_of(studies)]
     store = open_store(storage)
     folder = default_folder() if data_dir is None else Path(data_dir)
     console = Console(stderr=True, soft_wrap=True, quiet=not progress)

@@ -97,7 +97,8 @@ class Plan:
 
     def own_code(self) -> list[str | type[Training]]:
         """The code that the trials run: trainings, and what their configs name."""
-        configs = {(trial.training, id(trial.config)): trial.config for trial in self.trials.values()}
+        trials = [*self.trials.values(), *(self.source.samples if self.source else ())]
+        configs = {(trial.training, id(trial.config)): trial.config for trial in trials}
         named = [
             name
             for (training, _), config in configs.items()

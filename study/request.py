@@ -42,6 +42,8 @@ class Request(BaseModel):
     progress: bool
     until_decided: bool
     max_seeds: Number | None
+    budget: Number | None
+    sampler: str | None
 
     def __init__(self, **fields: Any) -> None:
         try:

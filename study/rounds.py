@@ -36,32 +36,32 @@ def planned(
     together.
     """
     check_seeds(until_decided, max_seeds)
-
-    def say(said: str) -> None:
-        console.print(styled(said, style="bold"))
-
-    if any(study.search and not study.arms for study in studies):
-        searching = Searching(studies, store, data_folder, overrides, scheduled, say)
-
-        def of_found() -> tuple[Plan, More]:
-            # What is found is trained to its end: it is to be compared.
-            return planned(
-                searching.found(), seeds, store, data_folder, overrides, False, False,
-                until_decided=until_decided, max_seeds=max_seeds, console=console,
-            )  # fmt: skip
-
-        return searching.first(seeds, fresh), _after(of_found, store)
-    if not until_decided:
-        whole = make_plan(studies, seeds, store, data_folder, overrides, fresh, keep_stopped=scheduled)
-        return whole, lambda at_once: None
-    if scheduled:
+    if until_decided and scheduled:
         raise StudyError(
             "until_decided (--until-decided): an arm with a seed that a scheduler stopped early is never decided; "
             "leave the scheduler out"
         )
-    most = MAX_SEEDS if max_seeds is None else max_seeds
-    rounds = UntilDecided(studies, store, data_folder, overrides, most, say)
-    return rounds.first(seeds, fresh), rounds.more
+
+    def say(said: str) -> None:
+        console.print(styled(said, style="bold"))
+
+    def compared(studies: Sequence[Study], fresh: bool, keep_stopped: bool) -> tuple[Plan, More]:
+        if not until_decided:
+            whole = make_plan(studies, seeds, store, data_folder, overrides, fresh, keep_stopped)
+            return whole, lambda at_once: None
+        rounds = UntilDecided(studies, store, data_folder, overrides, max_seeds or MAX_SEEDS, say)
+        return rounds.first(seeds, fresh), rounds.more
+
+    if not any(study.search for study in studies):
+        return compared(studies, fresh, scheduled)
+    searching = Searching(studies, store, data_folder, overrides, scheduled, say)
+
+    def of_found() -> tuple[Plan, More] | None:
+        # A search that found nothing has nothing to compare; what others found is trained to its end.
+        found = [study for study in searching.found() if study.arms or not study.search]
+        return compared(found, False, False) if found else None
+
+    return searching.first(seeds, fresh), _after(of_found, store)
 
 
 def check_seeds(until_decided: bool, max_seeds: int | None) -> None:
@@ -70,18 +70,19 @@ def check_seeds(until_decided: bool, max_seeds: int | None) -> None:
         raise StudyError("max_seeds (--max-seeds) goes with until_decided (--until-decided)")
 
 
-def _after(then: Callable[[], tuple[Plan, More]], store: TrialStore) -> More:
+def _after(then: Callable[[], tuple[Plan, More] | None], store: TrialStore) -> More:
     """The rounds that `then` plans, once those before are over."""
     rest: list[More] = []
 
     def more(at_once: int) -> Plan | None:
         if rest:
             return rest[0](at_once)
-        plan, after = then()
-        rest.append(after)
-        if not plan.over:
-            return plan
-        plan.begin(store)
-        return after(at_once)
+        planned = then()
+        rest.append(planned[1] if planned else lambda at_once: None)
+        if planned and not planned[0].over:
+            return planned[0]
+        if planned:
+            planned[0].begin(store)
+        return rest[0](at_once)
 
     return more

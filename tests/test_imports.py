@@ -132,7 +132,15 @@ def test_analysis_names_only_the_plain_rooms_of_study() -> None:
     for path in (ROOT / "analysis").glob("*.py"):
         names = imported(path)
         theirs = {module for module in modules_in(names) if not module.startswith("store.")}
-        assert theirs <= {"errors", "paths", "terminal", "metric", "ranking", "declare.claims", "declare.dimension"}, path
+        assert theirs <= {
+            "errors",
+            "paths",
+            "terminal",
+            "metric",
+            "ranking",
+            "declare.claims",
+            "declare.dimension",
+        }, path
         assert not {name.partition(".")[0] for name in names} & {"ray", "torch", "torchvision"}, path
 
 

@@ -17,6 +17,7 @@ from study.cli import serve as serving
 from study.cli.options import (
     Address,
     AsJson,
+    Budget,
     CheckpointEvery,
     CpusPerTrial,
     DataDir,
@@ -33,6 +34,7 @@ from study.cli.options import (
     Port,
     Precision,
     PricePerHour,
+    SamplerOption,
     SchedulerOption,
     Seeds,
     Serve,
@@ -88,6 +90,8 @@ def list_studies(as_json: AsJson = False) -> None:
 def plan(
     studies: Studies,
     seeds: Seeds = None,
+    budget: Budget = None,
+    sampler: SamplerOption = None,
     set_: Set = None,
     dataset: DatasetOption = None,
     data_dir: DataDir = None,
@@ -118,9 +122,10 @@ def plan(
 
     from study.cli import printing_plan
     from study.errors import StudyError
-    from study.plan import check_fit, make_plan
+    from study.plan import check_fit
     from study.running.options import Options
     from study.running.preview import preview
+    from study.search.searching import foreseen
 
     if price_per_hour is not None and not math.isfinite(price_per_hour):
         raise StudyError(f"--price-per-hour {price_per_hour:g}: give a number")
@@ -128,8 +133,10 @@ def plan(
         cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial, address=address,
         max_concurrent=max_concurrent,
     )  # fmt: skip
-    loaded, changed, store, folder = _given(studies, set_, dataset, data_dir, epochs, precision, storage)
-    made = make_plan(loaded, seeds, store, folder, changed)
+    loaded, changed, store, folder = _given(
+        studies, budget, sampler, set_, dataset, data_dir, epochs, precision, storage
+    )
+    made = foreseen(loaded, seeds, store, folder, changed)
     check_fit(made)
     console = Console(stderr=True, soft_wrap=True)
     seen = preview(made, store, options, console, measure)
@@ -142,6 +149,8 @@ def tune(
     seeds: Seeds = None,
     until_decided: UntilDecided = False,
     max_seeds: MaxSeeds = None,
+    budget: Budget = None,
+    sampler: SamplerOption = None,
     set_: Set = None,
     dataset: DatasetOption = None,
     data_dir: DataDir = None,
@@ -204,7 +213,9 @@ def tune(
         # What this machine does not have is said before anything is started.
         decide(options.cpus_per_trial, options.gpus_per_trial, [this_machine()], Cost())
     with _told_how_to_continue():
-        loaded, changed, store, folder = _given(studies, set_, dataset, data_dir, epochs, precision, storage)
+        loaded, changed, store, folder = _given(
+            studies, budget, sampler, set_, dataset, data_dir, epochs, precision, storage
+        )
         console = Console(stderr=True, soft_wrap=True)
         made, more = planned(
             loaded, seeds, store, folder, changed, fresh, scheduler is not None,
@@ -235,6 +246,8 @@ def tune(
 
 def _given(
     files: list[str],
+    budget: int | None,
+    sampler: str | None,
     set_: list[str] | None,
     dataset: str | None,
     data_dir: Path | None,
@@ -247,7 +260,7 @@ def _given(
     from study.declare.loading import load_all
     from study.store.trial_store import open_store
 
-    loaded: list[Study] = [*load_all(files).values()]
+    loaded: list[Study] = [study.searching(budget, sampler) for study in load_all(files).values()]
     changed = overrides(loaded, set_, dataset, epochs, precision)
     return loaded, changed, open_store(storage), data_dir or default_folder()
 

@@ -117,6 +117,18 @@ SchedulerOption = Annotated[
     str | None,
     typer.Option(metavar="asha", help="Stop trials early that fall behind in the metric that is watched."),
 ]
+Budget = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Of studies that search: so many trials may be tried."),
+]
+SamplerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sampler",
+        metavar="NAME",
+        help="Of studies that search, what suggests trials: tpe, gp, cmaes, nsga2, qmc or random.",
+    ),
+]
 Measure = Annotated[
     bool, typer.Option("--measure", help="Do some steps of each kind of trial, which takes about 5 s each.")
 ]

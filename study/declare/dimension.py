@@ -95,8 +95,6 @@ def dimension(name: str, domain: Any) -> Dimension:
         )
     whole, log = type(domain).__name__ == "Integer", kind == "_LogUniform"
     low, high = float(domain.lower), float(domain.upper)
-    if not math.isfinite(high - low):
-        raise StudyError(f"search: {name}: give it a lower and an upper bound")
     if whole and step is None:
         high -= 1  # Tune leaves out the upper bound of whole numbers
     if low > high or (log and low <= 0):

@@ -217,6 +217,22 @@ class Study(BaseModel):
             *(f"{nth}{_ENDINGS.get(nth, 'th')} best" for nth in range(2, self.finalists + 1)),
         ]
 
+    def searching(self, budget: int | None = None, sampler: str | None = None) -> Study:
+        """The same with another budget or sampler of its search. Raises StudyError where it can't have it."""
+        given = {"budget": budget, "sampler": sampler}
+        changed = {name: value for name, value in given.items() if value is not None}
+        if not changed:
+            return self
+        if not self.search:
+            words = " and ".join(f"--{name}" for name in changed)
+            raise StudyError(f"{self.name} does not search, for which {words} would be")
+        if budget is not None and not 1 <= budget <= MAX_BUDGET:
+            raise StudyError(f"budget = {budget:,}: give 1 to {MAX_BUDGET:,} trials")
+        study = self.model_copy(update=changed)
+        if mistakes := mistakes_of_study(study):
+            raise StudyError(*(f"{self.name}: {mistake}" for mistake in mistakes))
+        return study
+
     def with_found(self, points: Sequence[Mapping[str, Any]]) -> Study:
         """The same with arms for what its search found: the hyperparameters of each, the best ones first."""
         return self.model_copy(update={"arms": dict(zip(self.labels[1:], points, strict=False))})

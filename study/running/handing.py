@@ -46,6 +46,8 @@ class Handing:
             self._expect(self._source)
             if trial.key not in self._places:
                 return self._hand(self._place_of(trial, self._source))
+        if self._source:
+            self._expect(self._source)
         while self._waiting:
             place = self._waiting.pop(0)
             if self._trials[place].key not in self._places:

@@ -69,6 +69,8 @@ def run(
                 then = more(outcome.at_once)
                 if then is None:
                     break
+                if plan.source:  # what was found is trained to its end
+                    options = options.model_copy(update={"scheduler": None})
                 failed, plan = outcome.failed, then
                 outcome = _train(plan, store, prepare(plan), nodes, options, console, listener, folder)
                 outcome.failed = failed | outcome.failed
@@ -149,7 +151,7 @@ def _train(
                 callback.to_repeat,
             )
         places, interrupted = list(range(len(trials))), False
-        while places and not interrupted:
+        while not interrupted and (places or (searcher and not searcher.over)):
             made = tuner(
                 trials,
                 places,

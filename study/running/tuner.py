@@ -84,7 +84,8 @@ def _scheduler(name: str | None, plan: Plan, trials: list[Trial]) -> Any:
     """Tune's ASHA on the metric that the study watches, in its direction: the reported one decides nothing."""
     if name is None:
         return None
-    watched = plan.trainings[trials[0].training].metric(trials[0].watched)
+    first = [*trials, *(plan.source.samples if plan.source else ())][0]
+    watched = plan.trainings[first.training].metric(first.watched)
     return ASHAScheduler(
         time_attr="percent",
         metric="watched",

@@ -16,6 +16,40 @@ from study.search.source import Searches
 from study.store.trial_store import TrialStore
 
 
+def foreseen(
+    studies: Sequence[Study],
+    seeds: int | None,
+    store: TrialStore,
+    data_folder: Path,
+    overrides: Mapping[str, Any],
+) -> Plan:
+    """`make_plan`, with the trials that searches have yet to suggest, and those of the arms that they have yet to find,
+    as if each had the hyperparameters of the baseline.
+    """
+    searching = Searching(studies, store, data_folder, overrides, keep_stopped=False, say=lambda said: None)
+    plan = searching.first(seeds, fresh=False)
+    trials, stored, records = dict(plan.trials), set(plan.stored), []
+    for record, search in zip(plan.records, map(searching.of, plan.records), strict=True):
+        if search is None:
+            records.append(record)
+            continue
+        known = {key: search.trial(key) for key in search.keys}
+        stored |= {key for key in known if search.outcomes.known(key)}
+        keys = [*known, *(f"{record['name']} {number}" for number in range(search.left()))]
+        baseline = record["arms"][0]["candidates"][0]["keys"]
+        arms = {"search": keys}
+        for label in search.study.labels[1:]:
+            arms[label] = [f"{record['name']} {label} {seed}" for seed in range(1, len(baseline))]
+        for label, of_arm in arms.items():
+            for key in of_arm:
+                like = plan.trials[baseline[SEED]]
+                trials.setdefault(key, known.get(key) or replace(like, key=key, arm=label))
+        added = [{"label": label, "overrides": {}, "candidates": [{"overrides": {}, "keys": of_arm}]}
+                 for label, of_arm in arms.items() if of_arm]  # fmt: skip
+        records.append({**record, "arms": record["arms"] + added, "search": None})
+    return replace(plan, records=records, trials=trials, stored=stored, source=None)
+
+
 class Searching:
     """`first` is what searches, with all else that does not depend on it; then `found` are the studies with their arms.
 
@@ -51,7 +85,14 @@ class Searching:
                 self._searches[study.name] = Search(
                     study, record, baseline.data, self._overrides, self._store, self._keep_stopped
                 )
+        if self._keep_stopped:
+            # A scheduler compares what is searched. What is told of the baseline is trained to its end, with the best.
+            plan = replace(plan, trials={}, stored=set(), interrupted=set(), resumed=set(), littered=set())
         return replace(plan, source=Searches([*self._searches.values()], samples))
+
+    def of(self, record: Mapping[str, Any]) -> Search | None:
+        """The search of the study with this record, None where it does not search."""
+        return self._searches.get(record["name"])
 
     def found(self) -> list[Study]:
         """The studies with the arms that their searches have found; said is what is to be known of them."""
