@@ -58,6 +58,9 @@ class Source(Protocol):
     def samples(self) -> list[Trial]:
         """Trials like those that it gives, by which data are loaded and shares are chosen."""
 
+    def configs(self) -> list[tuple[str, Any]]:
+        """Trainings' names and hyperparameters that name whatever code of the user's its trials may run."""
+
     @property
     def left(self) -> int:
         """How many trials it may still give."""
@@ -97,8 +100,9 @@ class Plan:
 
     def own_code(self) -> list[str | type[Training]]:
         """The code that the trials run: trainings, and what their configs name."""
-        trials = [*self.trials.values(), *(self.source.samples if self.source else ())]
-        configs = {(trial.training, id(trial.config)): trial.config for trial in trials}
+        configs = {(trial.training, id(trial.config)): trial.config for trial in self.trials.values()}
+        for training, config in self.source.configs() if self.source else ():
+            configs[training, id(config)] = config
         named = [
             name
             for (training, _), config in configs.items()

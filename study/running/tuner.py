@@ -84,7 +84,7 @@ def _scheduler(name: str | None, plan: Plan, trials: list[Trial]) -> Any:
     """Tune's ASHA on the metric that the study watches, in its direction: the reported one decides nothing."""
     if name is None:
         return None
-    first = [*trials, *(plan.source.samples if plan.source else ())][0]
+    first = plan.source.samples[0] if plan.source else trials[0]
     watched = plan.trainings[first.training].metric(first.watched)
     return ASHAScheduler(
         time_attr="percent",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -72,6 +73,15 @@ class Search:
     def baseline(self) -> str:
         """The key of the baseline's trial with the search's seed, whether it is a point of the search or not."""
         found: str = self.record["arms"][0]["candidates"][0]["keys"][SEED]
+        return found
+
+    def configs(self) -> list[Any]:
+        """The baseline's hyperparameters, and the same with each choice of the space in their place."""
+        found = [self._config({})]
+        for name, one in self._space.dimensions.items():
+            for choice in one.choices or ():
+                with contextlib.suppress(StudyError):  # one that goes with others alone
+                    found.append(self._config({name.rpartition(".")[2]: choice}))
         return found
 
     def scores(self) -> dict[str, tuple[float, ...]]:

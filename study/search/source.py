@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from study.plan import Trial
 from study.search.search import Search
@@ -19,6 +20,12 @@ class Searches:
     def left(self) -> int:
         """How many trials may still be given."""
         return sum(search.left() + search.waiting for search in self.searches)
+
+    def configs(self) -> list[tuple[str, Any]]:
+        """Trainings' names and hyperparameters, in which each choice of the searches occurs."""
+        return [
+            (search.study.kind.called(), config) for search in self.searches for config in search.configs()
+        ]
 
     def next(self) -> Trial | None:
         """The next suggestion of the first search that has one."""
