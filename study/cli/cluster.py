@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from study.cli.options import (
+    Budget,
     CheckpointEvery,
     CpusPerTrial,
     DatasetOption,
@@ -20,6 +21,7 @@ from study.cli.options import (
     MaxFailures,
     MaxSeeds,
     Precision,
+    SamplerOption,
     SchedulerOption,
     Seeds,
     Set,
@@ -70,6 +72,8 @@ def submit(
     seeds: Seeds = None,
     until_decided: UntilDecided = False,
     max_seeds: MaxSeeds = None,
+    budget: Budget = None,
+    sampler: SamplerOption = None,
     set_: Set = None,
     dataset: DatasetOption = None,
     data_dir: Annotated[
@@ -113,7 +117,7 @@ def submit(
         scheduler=scheduler,
         tensorboard=tensorboard,
     )
-    loaded = load_all(studies)
+    loaded = {name: study.searching(budget, sampler) for name, study in load_all(studies).items()}
     plan = jobs.planned(
         [*loaded.values()], seeds, overrides([*loaded.values()], set_, dataset, epochs, precision)
     )
