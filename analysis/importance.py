@@ -20,7 +20,7 @@ def importance(results: Results, study: str) -> dict[str, float]:
     not installed.
     """
     search, metric = results.studies[study]["search"], objectives(results, study)[0]
-    chosen = {one["key"]: one["point"] for one in search["suggestions"]}
+    chosen = {one["key"]: one["point"] for one in reversed(search["suggestions"])}
     table = points(results, study).dropna(subset=[metric.name])
     table = table[[all(name["name"] in chosen[key] for name in search["space"]) for key in table.key]]
     try:

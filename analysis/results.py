@@ -100,7 +100,7 @@ class Results:
         Of an arm with tuned (nuisance) hyperparameters, the trials of the selected candidate with the seeds that took
         no part in its selection (analysis.tuning); those of the first candidate, as `tuned` "", until the trials that
         select are over. Of a study that searches, the trials with seeds that took no part in the search. One seed alone
-        selects and is shown.
+        selects among candidates and is shown.
         Columns: arm, tuned (the candidate's hyperparameters as text), seed, then those of `trials`.
         """
         every = self.candidates(study)
@@ -108,13 +108,13 @@ class Results:
         if not chooses:
             return every.drop(columns="candidate")
         seeds = every.seed.groupby(every.arm).transform("max") + 1
-        tells = ~tuning.choose(every.seed, chooses) | (seeds == 1)
+        tells = ~tuning.choose(every.seed, chooses)
         if not self.tuned(study):
             return every[tells].drop(columns="candidate").reset_index(drop=True)
         by = self.metrics(study)[self.studies[study]["selected_by"]]
         best = tuning.selected(every, measured(every, by.name), by)
         every.loc[~every.arm.isin(best), "tuned"] = ""
-        rows = tells & (every.candidate == [best.get(arm, 0) for arm in every.arm])
+        rows = (tells | (seeds == 1)) & (every.candidate == [best.get(arm, 0) for arm in every.arm])
         return every[rows].drop(columns="candidate").reset_index(drop=True)
 
     def tuned(self, study: str) -> bool:

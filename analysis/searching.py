@@ -17,6 +17,7 @@ import pandas as pd
 from study.declare.dimension import Dimension
 from study.metric import Metric
 from study.ranking import best
+from study.store.fields import moment
 from study.store.trial_store import searched_keys
 
 from .comparison import from_reference
@@ -48,13 +49,13 @@ def points(results: Results, study: str) -> pd.DataFrame:
     first = {one["key"]: number for number, one in reversed([*enumerate(search["suggestions"])])}
     keys = searched_keys(results.studies[study])
     found = results.trials.set_index("key").reindex(keys)
-    started = pd.to_datetime(found.started, utc=True, format="ISO8601", errors="coerce")
-    ended = started + pd.to_timedelta(found.training_seconds, unit="s")
+    started = np.array([math.nan if pd.isna(one) else moment(one) for one in found.started])
+    ended = started + found.training_seconds.to_numpy(float)
     columns: dict[str, Any] = {
         "number": [first[key] for key in keys],
         "key": keys,
         "status": found.status.fillna("").tolist(),
-        "hours": ((ended - started.min()).dt.total_seconds() / 3600).to_numpy(float),
+        "hours": (ended - np.nanmin(started, initial=math.inf)) / 3600,
     }
     finished = (found.status == "finished").to_numpy(bool)
     for metric in objectives(results, study):
@@ -101,6 +102,7 @@ def of_random(results: Results, study: str) -> Values:
         and searches(record)
         and record["search"]["sampler"] == "random"
         and all(record["search"][what] == search[what] for what in ("space", "objectives"))
+        and all(record[what] == results.studies[study][what] for what in ("training", "fixed", "data"))
     ]
     metric = objectives(results, study)[0]
     lines = [best_so_far(points(results, name)[metric.name].to_numpy(float), metric.sign) for name in same]

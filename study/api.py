@@ -82,9 +82,12 @@ def tune(
 
         events = EventFiles(store, plan.records)
 
+    plans = [plan]
+
     def following(at_once: int) -> Plan | None:
         then = more(at_once)
         if then:
+            plans.append(then)
             console.print(_counted(then), highlight=False)
         if then and events:
             events.add(then.records)
@@ -93,6 +96,8 @@ def tune(
     then: Plan | None = plan
     if plan.over:
         plan.begin(store)
+        if plan.source:  # what a search has found is trained to its end
+            options = options.model_copy(update={"scheduler": None})
         then = following(1)
     outcome = Outcome()
     if then:
@@ -103,10 +108,12 @@ def tune(
         with LiveEvents(store, events) if events else nullcontext(NOBODY) as listener:
             outcome = run_plan(then, store, options, console, listener, following)
     if events:
-        events.add(plan.records)  # a search has added to them
-        searched = {key for record in plan.records for key in searched_keys(record)}
-        for key in plan.stored | searched & store.states().finished:
-            events.write(key)
+        # A search has added to the records; and what was planned after it may have been stored.
+        finished = store.states().finished
+        for one in plans:
+            events.add(one.records)
+            for key in one.stored.union(*map(searched_keys, one.records)) & finished:
+                events.write(key)
     return outcome
 
 

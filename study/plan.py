@@ -139,7 +139,7 @@ class Plan:
     def checked(self, store: TrialStore) -> Plan:
         """The same after reading all stored trials: those that can't be read are to be trained again."""
         damaged = store.damaged(self.stored)
-        return replace(self, stored=self.stored - damaged.keys(), damaged=damaged)
+        return replace(self, stored=self.stored - damaged.keys(), damaged=self.damaged | damaged)
 
     @property
     def occurrences(self) -> int:
@@ -182,6 +182,10 @@ def make_plan(
         kind, arms = study.kind, []
         for arm in study.expand():
             usual = SEEDS_OF_SEARCH if study.search else DEFAULT_SEEDS
+            if study.search and (seeds or study.seeds or usual) < 2:
+                raise StudyError(
+                    f"{study.name}: seed 0 searches, and at least one more is needed to tell: give 2 seeds or more"
+                )
             n = (of_arms or {}).get((study.name, arm.label)) or seeds or study.seeds or usual
             candidates, set_by_arm = [], dict[str, Any]()
             for candidate in arm.candidates:

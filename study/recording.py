@@ -22,6 +22,7 @@ def record_of(
 ) -> dict[str, Any]:
     """What analysis needs to know of a study. `planned` is how many seeds it plans, None where none."""
     kind, held, before = study.kind, study.held(overrides), recorded(store, study.name)
+    reference = study.reference_arm()
     labels = {arm["label"] for arm in arms}  # a search has yet to find some of a study's
     seeds = max(len(candidate["keys"]) for arm in arms for candidate in arm["candidates"])
     return {
@@ -31,7 +32,7 @@ def record_of(
         "figure": study.figure,
         "question": study.question,
         "varies": study.varies,
-        "reference": study.reference_arm(),
+        "reference": reference if reference in labels else arms[0]["label"],
         "seeds": seeds,
         **_looks(before, seeds, planned, arms),
         "training": kind.called(),

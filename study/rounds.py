@@ -42,6 +42,8 @@ def planned(
             "leave the scheduler out"
         )
 
+    most = max_seeds or MAX_SEEDS
+
     def say(said: str) -> None:
         console.print(styled(said, style="bold"))
 
@@ -49,19 +51,25 @@ def planned(
         if not until_decided:
             whole = make_plan(studies, seeds, store, data_folder, overrides, fresh, keep_stopped)
             return whole, lambda at_once: None
-        rounds = UntilDecided(studies, store, data_folder, overrides, max_seeds or MAX_SEEDS, say)
+        rounds = UntilDecided(studies, store, data_folder, overrides, most, say)
         return rounds.first(seeds, fresh), rounds.more
 
     if not any(study.search for study in studies):
         return compared(studies, fresh, scheduled)
-    searching = Searching(studies, store, data_folder, overrides, scheduled, say)
+    if until_decided:  # what can't be decided is said before anything is searched
+        others = [study for study in studies if not study.search]
+        UntilDecided(others, store, data_folder, overrides, most, say)
+    at_first = UntilDecided.fewest(seeds, most) if until_decided else seeds
+    searching = Searching(studies, store, data_folder, overrides, scheduled, fresh, say)
 
     def of_found() -> tuple[Plan, More] | None:
-        # A search that found nothing has nothing to compare; what others found is trained to its end.
-        found = [study for study in searching.found() if study.arms or not study.search]
-        return compared(found, False, False) if found else None
+        found = searching.found()
+        if not found:
+            return None
+        plan, more = compared(found, False, False)  # it is trained to its end
+        return searching.without_old(plan).checked(store), more
 
-    return searching.first(seeds, fresh), _after(of_found, store)
+    return searching.first(at_first), _after(of_found, store)
 
 
 def check_seeds(until_decided: bool, max_seeds: int | None) -> None:

@@ -61,9 +61,9 @@ def rows_of(
 
 
 def _unsuggested(record: dict[str, Any]) -> int:
-    """How many trials a search may still suggest; none once it has found its arms."""
-    over = not record.get("search") or len(record["arms"]) > 1
-    return 0 if over else int(record["search"]["budget"]) - len(searched_keys(record))
+    """How many trials a search may still suggest."""
+    search = record.get("search")
+    return 0 if not search or search["over"] else int(search["budget"]) - len(searched_keys(record))
 
 
 def _now(record: dict[str, Any], running: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -50,14 +50,7 @@ class UntilDecided:
 
         Raises StudyError as `make_plan` does, and for more seeds than are allowed.
         """
-        from study.analysis.looks import FEWEST
-
-        start = max(FEWEST, seeds or 0)
-        if start > self._max_seeds:
-            raise StudyError(
-                f"at most {self._max_seeds} seeds are allowed, and {start} are the fewest: "
-                "--max-seeds says how many may be trained"
-            )
+        start = self.fewest(seeds, self._max_seeds)
         self._seeds = {(study.name, arm.label): start for study in self._studies for arm in study.expand()}
         plan = self._plan(fresh)
         if fresh:
@@ -72,6 +65,19 @@ class UntilDecided:
                 if known[:1] == ours[:1]:
                     self._seeds[record["name"], arm["label"]] = max(start, len(known))
         return self._plan()
+
+    @staticmethod
+    def fewest(seeds: int | None, most: int) -> int:
+        """With how many seeds it begins: these, but 3 at least. Raises StudyError where more than are allowed."""
+        from study.analysis.looks import FEWEST
+
+        start: int = max(FEWEST, seeds or 0)
+        if start > most:
+            raise StudyError(
+                f"at most {most} seeds are allowed, and {start} are the fewest: "
+                "--max-seeds says how many may be trained"
+            )
+        return start
 
     def more(self, at_once: int) -> Plan | None:
         """What is to be trained next, so many trials at once; None where all is decided, or can't be.

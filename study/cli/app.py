@@ -194,6 +194,7 @@ def tune(
     from study.rounds import planned
     from study.running.options import Options
     from study.running.resources import decide, this_machine
+    from study.search.searching import foreseen
     from study.store.files import StorageError
     from study.training import Cost
 
@@ -223,7 +224,7 @@ def tune(
         )  # fmt: skip
         check_fit(made)
         if dry_run:
-            printing_plan.plan(made, as_json)
+            printing_plan.plan(foreseen(loaded, seeds, store, folder, changed, fresh), as_json)
             return
         with _page(str(store.root), port) if serve else contextlib.nullcontext():
             outcome = api.tune(made, store, options, console, more)

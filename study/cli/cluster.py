@@ -122,7 +122,14 @@ def submit(
         [*loaded.values()], seeds, overrides([*loaded.values()], set_, dataset, epochs, precision)
     )
     place = jobs.shared_storage(storage)
-    sent = packed([*loaded], plan.own_code(), include or [])
+    searched = [
+        name
+        for study in loaded.values()
+        if study.search
+        for config in study.searched_configs()
+        for name in study.kind.plugins(config)
+    ]
+    sent = packed([*loaded], [*plan.own_code(), *searched], include or [])
     client = connect(address, insecure, trust_address)
     same = jobs.find(client, jobs.job_id(plan, place))
     running = [job.submission_id for job in same if not job.status.is_terminal()]

@@ -43,7 +43,9 @@ class Dimension:
             return self.choices[chosen]
         if self.step:
             chosen = round(chosen / self.step) * self.step
-        return int(chosen) if self.whole else min(max(float(f"{chosen:.{DIGITS}g}"), self.low), self.high)
+        if self.whole:
+            return min(max(int(chosen), int(self.low)), int(self.high))
+        return min(max(float(f"{chosen:.{DIGITS}g}"), self.low), self.high)
 
     def chosen(self, value: Any) -> Any:
         """The other way round. Raises ValueError for a value that can't be chosen."""
@@ -65,11 +67,18 @@ class Dimension:
 
     def drawn(self, generator: random.Random) -> Any:
         """One at random, evenly."""
-        if self.whole:
-            return generator.randint(int(self.low), int(self.high))
         if self.log:
-            return math.exp(generator.uniform(math.log(self.low), math.log(self.high)))
+            drawn = math.exp(generator.uniform(math.log(self.low), math.log(self.high)))
+            return min(max(round(drawn), int(self.low)), int(self.high)) if self.whole else drawn
+        if math.isfinite(self.size):
+            drawn = self.low + (self.step or 1) * generator.randint(0, int(self.size) - 1)
+            return int(drawn) if self.whole else drawn
         return generator.uniform(self.low, self.high)
+
+    def chosen_at(self, end: str) -> Any:
+        """What is chosen at the "low" or the "high" end."""
+        at = self.low if end == "low" else self.high
+        return int(at) if self.whole else at
 
     def edge(self, value: Any) -> str:
         """At which end of the range a value lies, "lower" or "upper"; "" within it. Choices have no ends."""
@@ -97,6 +106,9 @@ def dimension(name: str, domain: Any) -> Dimension:
     low, high = float(domain.lower), float(domain.upper)
     if whole and step is None:
         high -= 1  # Tune leaves out the upper bound of whole numbers
+    if step and not log:
+        # Multiples of q, as Tune rounds to them, in the range.
+        low, high = math.ceil(low / step - ROUNDING) * step, math.floor(high / step + ROUNDING) * step
     if low > high or (log and low <= 0):
         raise StudyError(f"search: {name}: [{low:g}, {high:g}] is no range{' of a logarithm' if log else ''}")
     return Dimension(low, high, whole, log, None if whole and step == 1 else step)

@@ -92,13 +92,14 @@ def _value_mistakes(study: Study, space: Space) -> Iterator[str]:
     drawn = random.Random(0)
     for name, one in space.dimensions.items():
         for end in range(int(one.low), int(one.high) + 1) if one.choices is not None else (one.low, one.high):
-            tried = [space.choose(_drawing(drawn, name, end)) for _ in range(TRIES)]
+            tried = [space.choose(drawing(drawn, name, end)) for _ in range(TRIES)]
             why = [_mistakes(study, values) for point, values in tried if name in point]
             if why and all(why):
                 yield from (f"search: {mistake}" for mistake in why[0])
 
 
-def _drawing(drawn: random.Random, fixed: str, value: Any) -> Choose:
+def drawing(drawn: random.Random, fixed: str, value: Any) -> Choose:
+    """Chooses at random, but this value in the dimension `fixed`."""
     return lambda name, one: value if name == fixed else one.drawn(drawn)
 
 

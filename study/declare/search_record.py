@@ -30,17 +30,14 @@ def record_of_search(study: Study, baseline: str, before: Mapping[str, Any]) -> 
     whole = {**said, "constants": study.space.constants, "start": start, "key": baseline}
     identity = hashlib.sha256(json.dumps(whole, sort_keys=True, default=str).encode()).hexdigest()[:32]
     known = before.get("search") or {}
+    new = {"best": "", "over": False, "suggestions": []}
     same = known.get("identity") == identity
     return {
         "identity": identity,
         **said,
         "budget": study.budget,
         "finalists": study.finalists,
-        **(
-            {name: known[name] for name in ("best", "suggestions")}
-            if same
-            else {"best": "", "suggestions": []}
-        ),
+        **({name: known[name] for name in new} if same else new),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,7 @@ from study.declare.claims import USUAL_MARGIN, WITHIN_A_MARGIN, Claim, above, be
 from study.declare.data import names_of_data
 from study.declare.domains import is_domain, quasi_random_points, random_points
 from study.declare.mistakes import mistakes_of_config, mistakes_of_study
+from study.declare.search_mistakes import TRIES, drawing
 from study.declare.space import Space
 from study.declare.trainings import training_of
 from study.errors import StudyError, did_you_mean, mistakes_in, validated
@@ -30,7 +32,7 @@ from study.metric import Metric
 from study.plain import plain, plain_list
 from study.training import Config, Training
 
-MAX_SEEDS, MAX_BUDGET, MAX_FINALISTS = 10_000, 100_000, 20
+MAX_SEEDS, MAX_BUDGET, MAX_FINALISTS = 10_000, 20_000, 20
 # The arms of a study that searches.
 BASELINE, BEST = "baseline", "best"
 # A whole number of Python or NumPy; True and "3" are none.
@@ -159,6 +161,13 @@ class Study(BaseModel):
             return scientific
         return {name: _with_list(space) for name, space in scientific.items()}
 
+    @field_validator("start", mode="before")
+    @classmethod
+    def _starts_are_pythons(cls, start: Any) -> Any:
+        if not isinstance(start, list | tuple) or not all(isinstance(one, Mapping) for one in start):
+            return start
+        return tuple({name: plain(value) for name, value in one.items()} for one in start)
+
     @field_validator("objective", mode="before")
     @classmethod
     def _objectives_are_several(cls, objective: Any) -> Any:
@@ -241,6 +250,18 @@ class Study(BaseModel):
     def space(self) -> Space:
         """Where it searches."""
         return Space(self.search)
+
+    def searched_configs(self) -> list[Config]:
+        """The baseline's hyperparameters, and such in which each choice of the space occurs, where it can."""
+        found, drawn = [self.config(Arm(BASELINE, {}), {}, {})], random.Random(0)
+        for name, one in self.space.dimensions.items():
+            for place in range(len(one.choices or ())):
+                for _ in range(TRIES):
+                    point, values = self.space.choose(drawing(drawn, name, place))
+                    if name in point and not mistakes_of_config(self.kind.Config, {**self.fixed, **values}):
+                        found.append(self.config(Arm(BASELINE, values), {}, {}))
+                        break
+        return found
 
     def start_points(self, overrides: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The points (`Space`) that a search begins with: the baseline, where that is one, and those of `start`."""

@@ -82,10 +82,10 @@ class Handing:
         return len(self._trials) - 1
 
     def _share(self, trial: Trial, cost: Cost, source: Source) -> Resources:
-        """As its cost says, with the part of a GPU that was measured for a trial like it."""
-        like = next(one for one in source.samples if one.study == trial.study)
+        """As its cost says, with the largest part of a GPU that was measured for the search's samples."""
         gpus = self._options.gpus_per_trial
-        gpus = self._shares[like.key].gpus if gpus is None else gpus
+        if gpus is None:
+            gpus = max(self._shares[one.key].gpus for one in source.samples if one.study == trial.study)
         return resources.decide(self._options.cpus_per_trial, gpus, self._nodes, cost)
 
     def _expect(self, source: Source) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -65,16 +65,17 @@ def run(
             nodes = with_workers(nodes, *asked, say_to(console))
             outcome = _train(plan, store, prepared.result(), nodes, options, console, listener, folder)
             # Points of a search that can't be trained say nothing of those that can.
+            failed = outcome.failed
             while not outcome.interrupted and (plan.source or not outcome.failed):
                 then = more(outcome.at_once)
                 if then is None:
                     break
                 if plan.source:  # what was found is trained to its end
                     options = options.model_copy(update={"scheduler": None})
-                failed, plan = outcome.failed, then
+                plan = then
                 outcome = _train(plan, store, prepare(plan), nodes, options, console, listener, folder)
-                outcome.failed = failed | outcome.failed
-            return outcome
+                failed |= outcome.failed
+            return replace(outcome, failed=failed)
 
 
 def shares_of(
@@ -168,10 +169,11 @@ def _train(
             )
             with own_ray.importing_no_trackers():
                 made.fit()
+            over = searcher is None or searcher.over
             places = searcher.settle() if searcher else callback.to_repeat()
             ended = store.states().finished | callback.stopped | callback.failed.keys()
             awaited_still = {trial.key for trial in trials} - ended - {trials[place].key for place in places}
-            interrupted = bool(awaited_still) or (searcher is not None and not searcher.over)
+            interrupted = bool(awaited_still) or not over
     return Outcome(callback.failed, interrupted, at_once)
 
 

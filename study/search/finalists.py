@@ -27,9 +27,9 @@ def finalists(search: Search) -> Finalists:
         )
     signs = [study.metrics[name].sign for name in study.objective]
     said = []
-    if best(scores, signs, 1) == [search.baseline]:
+    if best(scores, signs, 1) == [search.baseline.key]:
         said.append("no point that was tried is better than the baseline")
-    scores.pop(search.baseline, None)
+    scores.pop(search.baseline.key, None)
     points = {one["key"]: one for one in reversed(search.suggestions)}
     found = [points[key] for key in best(scores, signs, study.finalists)]
     for name, end in study.space.edges(found[0]["point"]).items() if found else ():

@@ -33,7 +33,7 @@ class Outcomes:
         self._study, self._store, self._keep_stopped = study, store, keep_stopped
         self._found: dict[str, Outcome] = {}
         self._failed: set[str] = set()
-        self.order: list[str] = []
+        self.order: dict[str, None] = {}
         self.damaged: dict[str, str] = {}
 
     def known(self, key: str) -> bool:
@@ -46,15 +46,14 @@ class Outcomes:
         self.damaged = self._store.damaged(states.finished & keys.keys())
         over = states.finished | states.stopped if self._keep_stopped else states.finished
         ended = [key for key in keys if key in over - self.damaged.keys()]
-        self.order += ended
+        self.order |= dict.fromkeys(ended)
         return set(ended)
 
     def ended(self, key: str, failed: bool = False) -> None:
         """This trial has ended."""
         if failed:
             self._failed.add(key)
-        if key not in self.order:
-            self.order.append(key)
+        self.order.setdefault(key)
 
     def of(self, key: str) -> Outcome:
         """What came of a trial that has ended."""
@@ -65,8 +64,10 @@ class Outcomes:
     def _read(self, key: str) -> Outcome:
         try:
             if not self._store.has(key):
-                why = self._store.stopped(key)
-                return Outcome(stopped_at=(why["step"], why["watched"]))
+                why, metrics = self._store.stopped(key), self._study.metrics
+                # As the objective has it: lower is better, or higher.
+                sign = metrics[self._study.watched].sign * metrics[self._study.objective[0]].sign
+                return Outcome(stopped_at=(why["step"], sign * why["watched"]))
             result = self._store.result(key)
         except Damaged:
             return Outcome()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+from study.declare.dimension import Dimension
 from study.declare.study import Arm, Study
 from study.errors import StudyError
 from study.key import trial_keys
@@ -29,20 +32,23 @@ class Search:
 
     A suggestion depends on those before and on what was known of them, which the record tells. So whenever a process
     is killed, the next one goes on as if nothing had been: what was suggested is trained, then comes what would have
-    come. `data` is the fingerprint of the data.
+    come. A `fresh` search begins anew, and has nothing that is stored. `baseline` is the baseline's trial with the
+    search's seed, `folder` that of the data.
     """
 
     def __init__(
         self,
         study: Study,
         record: dict[str, Any],
-        data: str,
+        baseline: Trial,
+        folder: Path,
         overrides: Mapping[str, Any],
         store: TrialStore,
         keep_stopped: bool,
+        fresh: bool,
     ) -> None:
-        self.study, self.record = study, record
-        self._data, self._overrides, self._store = data, overrides, store
+        self.study, self.record, self.baseline = study, record, replace(baseline, study=study.name)
+        self._folder, self._overrides, self._store, self._fresh = folder, overrides, store, fresh
         self._said: dict[str, Any] = record["search"]
         self._space = study.space
         self._sampler = Sampler(
@@ -52,10 +58,14 @@ class Search:
             self._said["identity"],
         )
         self.outcomes = Outcomes(study, store, keep_stopped)
+        self._starts = study.start_points(overrides)
         self._told: set[int] = set()
         self._repeats = 0
         self._queue: list[str] = []
+        if fresh:
+            self._said |= {"best": "", "over": False, "suggestions": []}
         self._replay()
+        self._said["over"] = self.left() == 0
 
     @property
     def suggestions(self) -> list[dict[str, Any]]:
@@ -69,19 +79,14 @@ class Search:
         keys = dict.fromkeys(one["key"] for one in self.suggestions if one["key"])
         return list(keys)[: self.study.budget]
 
-    @property
-    def baseline(self) -> str:
-        """The key of the baseline's trial with the search's seed, whether it is a point of the search or not."""
-        found: str = self.record["arms"][0]["candidates"][0]["keys"][SEED]
-        return found
-
-    def configs(self) -> list[Any]:
-        """The baseline's hyperparameters, and the same with each choice of the space in their place."""
-        found = [self._config({})]
-        for name, one in self._space.dimensions.items():
-            for choice in one.choices or ():
-                with contextlib.suppress(StudyError):  # one that goes with others alone
-                    found.append(self._config({name.rpartition(".")[2]: choice}))
+    def samples(self) -> list[Trial]:
+        """The baseline's trial, and those at the lower and the upper ends of all ranges, where these can be."""
+        found = [self.baseline]
+        for place in ("low", "high"):
+            point = self._space.choose(partial(_at_an_end, place))[0]
+            key, values = self._keyed(self._space.values(point))
+            if key:
+                found.append(self._trial(key, values, f"{place}est"))
         return found
 
     def scores(self) -> dict[str, tuple[float, ...]]:
@@ -101,8 +106,17 @@ class Search:
 
     def save(self) -> None:
         """Keep the record, with what is the best so far."""
-        self._said["best"] = self.best()
+        self._said |= {"best": self.best(), "over": self.left() == 0}
         self._store.save_study(self.record)
+
+    def foreseen(self) -> list[str]:
+        """Keys of what may still be suggested: the one that it begins with, where it has not, and names for what is not
+        known.
+        """
+        keys = [f"{self.study.name} {number}" for number in range(self.left())]
+        if keys and not self.suggestions and self._starts:
+            keys[0] = self._keyed(self._space.values(self._starts[0]))[0] or keys[0]
+        return keys
 
     @property
     def waiting(self) -> int:
@@ -117,30 +131,32 @@ class Search:
     def next(self) -> Trial | None:
         """A trial to train; None where there is none, now or at all."""
         while self._queue:
-            if not self.outcomes.known(key := self._queue.pop(0)):
-                if key in self.outcomes.damaged:
-                    self._store.remove(key)
+            key = self._queue.pop(0)
+            if not self.outcomes.known(key):
                 return self.trial(key)
         while self.left() > 0:
-            made = self._suggest()
-            if made["key"] and not self.outcomes.known(made["key"]):
-                return self.trial(made["key"])
+            key = self._suggest()["key"]
+            if key and not self.outcomes.known(key) and not self._is_stored(key):
+                return self.trial(key)
         return None
+
+    def _is_stored(self, key: str) -> bool:
+        """Whether this trial, which is suggested for the first time, need not be trained."""
+        if not self._store.has(key):
+            return False
+        if self._fresh or self._store.damaged([key]):
+            self._store.remove(key)
+            return False
+        self.outcomes.ended(key)
+        return True
 
     def trial(self, key: str) -> Trial:
         """The trial of this key, which was suggested."""
         number, one = next((n, one) for n, one in enumerate(self.suggestions) if one["key"] == key)
-        kind, config = self.study.kind, self._config(one["values"])
-        return Trial(
-            key,
-            kind.called(),
-            config,
-            SEED,
-            self._data,
-            self.study.name,
-            f"point {number}",
-            self.study.watched,
-        )
+        return self._trial(key, one["values"], f"point {number}")
+
+    def _trial(self, key: str, values: Mapping[str, Any], arm: str) -> Trial:
+        return replace(self.baseline, key=key, config=self._config(values), arm=arm)
 
     def _config(self, values: Mapping[str, Any]) -> Any:
         return self.study.config(Arm("search", values), {}, self._overrides)
@@ -159,12 +175,15 @@ class Search:
         return made
 
     def _keyed(self, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        """The key of the trial with these hyperparameters, "" where they don't go together; and them as it has them."""
+        """The key of the trial with these hyperparameters, "" where they can't be trained; and them as it has them."""
+        kind = self.study.kind
         try:
             config = self._config(values)
         except StudyError:
             return "", dict(values)
-        key = trial_keys(self.study.kind, config, [SEED], self._data)[0]
+        if any(True for _ in kind.misfits(config, self._folder)):
+            return "", dict(values)
+        key = trial_keys(kind, config, [SEED], self.baseline.data)[0]
         return key, config.model_dump(mode="json", include={*values})
 
     def _add(self, one: dict[str, Any]) -> None:
@@ -174,7 +193,7 @@ class Search:
 
     def _news(self) -> list[int]:
         """The numbers of suggestions that have ended, of which the sampler was not told, in the order of their ends."""
-        place = {key: at for at, key in enumerate(self.outcomes.order)} | {"": -1}
+        place = {"": -1, **{key: at for at, key in enumerate(self.outcomes.order)}}
         numbers = (n for n, one in enumerate(self.suggestions) if n not in self._told and one["key"] in place)
         return sorted(numbers, key=lambda n: (place[self.suggestions[n]["key"]], n))
 
@@ -189,9 +208,8 @@ class Search:
     def _start(self) -> Mapping[str, Any] | None:
         """What the next point is, where it is no sampler's: those to start with; one at random after repeats."""
         number = len(self.suggestions)
-        starts = self.study.start_points(self._overrides)
-        if number < len(starts):
-            return starts[number]
+        if number < len(self._starts):
+            return self._starts[number]
         if self._repeats < REPEATS:
             return None
         drawn = random.Random(seed_of(self._said["identity"], "random", number))
@@ -205,7 +223,16 @@ class Search:
             if len(self.keys) == self.study.budget:  # an earlier run had a larger one, and suggested more
                 self._said["suggestions"] += suggestions[at:]
                 break
-            self._tell([n for n in one["knew"] if suggestions[n]["key"] in ended | {""}])
+            # What could be told twice ended in two runs: damaged and trained again, or stopped and then continued.
+            self._tell(
+                [n for n in one["knew"] if n not in self._told and suggestions[n]["key"] in ended | {""}]
+            )
             self._sampler.suggested(one["point"], self._start())
             self._add(one)
         self._queue = [key for key in self.keys if key not in ended]
+        for key in self.outcomes.damaged:
+            self._store.remove(key)
+
+
+def _at_an_end(place: str, name: str, one: Dimension) -> Any:
+    return one.chosen_at(place)

@@ -1,4 +1,4 @@
-"""The trials of a plan with searches, one after the other: those that are suggested, then those that are known."""
+"""The trials that a plan's searches suggest, one after the other."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from study.search.search import Search
 class Searches:
     """The `Source` of a plan's searches (study.plan)."""
 
-    def __init__(self, searches: Sequence[Search], samples: Sequence[Trial]) -> None:
-        self.searches, self.samples = list(searches), list(samples)
+    def __init__(self, searches: Sequence[Search]) -> None:
+        self.searches = list(searches)
+        self.samples = [trial for search in searches for trial in search.samples()]
         self._of: dict[str, list[Search]] = {}
+        self._failed: dict[str, bool] = {}  # of the trials that have ended, by key
 
     @property
     def left(self) -> int:
@@ -24,19 +26,24 @@ class Searches:
     def configs(self) -> list[tuple[str, Any]]:
         """Trainings' names and hyperparameters, in which each choice of the searches occurs."""
         return [
-            (search.study.kind.called(), config) for search in self.searches for config in search.configs()
+            (search.study.kind.called(), config)
+            for search in self.searches
+            for config in search.study.searched_configs()
         ]
 
     def next(self) -> Trial | None:
         """The next suggestion of the first search that has one."""
         for search in self.searches:
-            if trial := search.next():
+            while trial := search.next():
                 self._of.setdefault(trial.key, []).append(search)
-                return trial
+                if trial.key not in self._failed:
+                    return trial
+                search.outcomes.ended(trial.key, self._failed[trial.key])  # another search has tried it
         return None
 
     def ended(self, trial: Trial, failed: bool = False) -> None:
-        """A suggested trial has ended."""
+        """A trial has ended, a suggested one or not."""
+        self._failed[trial.key] = failed
         for search in self._of.get(trial.key, ()):
             search.outcomes.ended(trial.key, failed)
 

@@ -162,7 +162,15 @@ class DimensionRecord(Record):
     whole: bool
     log: bool
     step: float | None
-    choices: Annotated[list[Label], Field(max_length=MOST_NUMBERS)] | None
+    choices: Annotated[list[Label], Field(min_length=1, max_length=MOST_NUMBERS)] | None
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> DimensionRecord:
+        places = self.choices is None or (self.low == 0 and self.high == len(self.choices) - 1)
+        steps = self.step is None or self.step > 0
+        if not places or not steps or self.low > self.high or (self.log and self.low <= 0):
+            raise ValueError(f"{self.name} is no range")
+        return self
 
 
 class SuggestionRecord(Record):
@@ -178,7 +186,8 @@ class SuggestionRecord(Record):
 
 class SearchRecord(Record):
     """Where a study searches, how, and what was suggested. `identity` tells it from another search: a larger budget
-    goes on with the suggestions of a smaller one. `best` is the best so far, in words.
+    goes on with the suggestions of a smaller one. `best` is the best so far, in words; `over` whether
+    nothing more is suggested.
     """
 
     identity: str
@@ -188,13 +197,16 @@ class SearchRecord(Record):
     finalists: Count
     space: Annotated[list[DimensionRecord], Field(min_length=1, max_length=MOST_NUMBERS)]
     best: Label
+    over: bool
     suggestions: list[SuggestionRecord]
 
     @model_validator(mode="after")
     def _suggestions_are_of_this_search(self) -> SearchRecord:
-        names = {one.name for one in self.space}
+        space = {one.name: one for one in self.space}
         for number, one in enumerate(self.suggestions):
-            if not one.point.keys() <= names or any(known >= number for known in one.knew):
+            chosen = [(space.get(name), at) for name, at in one.point.items()]
+            within = all(each is not None and each.low <= at <= each.high for each, at in chosen)
+            if not within or any(known >= number for known in one.knew):
                 raise ValueError(f"suggestion {number} is none of this search")
         return self
 

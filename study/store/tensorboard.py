@@ -29,6 +29,7 @@ class EventFiles:
     def __init__(self, store: TrialStore, records: list[dict[str, Any]]) -> None:
         self._store = store
         self._folders: dict[str, list[str]] = defaultdict(list)
+        self._records: list[dict[str, Any]] = []
         self._growing: dict[str, EventFile] = {}
         self._whole: set[str] = set()
         self._lock = threading.Lock()
@@ -37,7 +38,8 @@ class EventFiles:
             self._remove_gone(f"tensorboard/{record['name']}")
 
     def add(self, records: list[dict[str, Any]]) -> None:
-        """The studies of further trials."""
+        """The studies of further trials, to which a search may add later."""
+        self._records += [record for record in records if not any(record is one for one in self._records)]
         for record in records:
             for arm in arms_of(record):
                 for place, candidate in enumerate(arm["candidates"]):
@@ -86,6 +88,8 @@ class EventFiles:
                 self._end_growing(key)
 
     def _begun(self, key: str, said: Mapping[str, Any]) -> EventFile:
+        if key not in self._folders:
+            self.add(self._records)
         for folder in self._folders[key]:
             self._remove_events(folder)
             self._store.files.write(f"{folder}/{WHOSE}", _of_running(key))
