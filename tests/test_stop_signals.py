@@ -129,6 +129,33 @@ STUDY = study.Study(title="Slow", training=Slow, arms={"a": {}})
 """
 
 
+def test_a_stop_within_code_that_is_run_from_c_changes_no_exit_code(tmp_path: Path) -> None:
+    """As in Ray's library, while it is imported: `python -m` would end by SIGINT, though it was caught."""
+    code = """
+import ctypes, sys
+from study.running.stop_signals import stop_signals
+run = ctypes.pythonapi.PyRun_String
+run.restype, run.argtypes = ctypes.py_object, [ctypes.c_char_p, ctypes.c_int, ctypes.py_object, ctypes.py_object]
+within, namespace = b"import signal; signal.raise_signal(signal.SIGTERM)", {}
+FILE = 257
+try:
+    with stop_signals(last=LAST):
+        run(within, FILE, namespace, namespace)
+except KeyboardInterrupt:
+    print("caught")
+sys.exit(130)
+"""
+
+    def ended(last: bool) -> tuple[str, int]:
+        (tmp_path / "stopped.py").write_text(code.replace("LAST", str(last)))
+        words = [sys.executable, "-m", "stopped"]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=HANG)
+        return done.stdout, done.returncode
+
+    assert ended(last=False) == ("caught\n", -signal.SIGINT)  # what CPython does
+    assert ended(last=True) == ("caught\n", 130)
+
+
 @pytest.mark.parametrize("how", [["--in-process"], []])
 def test_signals_ignored_at_the_start_stay_ignored_and_sigterm_stops(runs: Runs, how: list[str]) -> None:
     """As under `nohup study tune ... &` in a script."""

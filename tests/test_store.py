@@ -294,3 +294,10 @@ def test_a_listing_that_is_kept_shows_what_has_changed_since(tmp_path: Path) -> 
     assert store.states(known).finished == {"b", "c"}
     store.files.write("trials/a/result.json", b"{}")
     assert store.states(known).finished == {"a", "b", "c"}
+
+
+def test_what_a_killed_process_left_of_its_test_to_write_goes(tmp_path: Path) -> None:
+    for name in (".write-test-99999", "..write-test-99999.0b85bb0780.tmp", ".other", "notes.txt"):
+        (tmp_path / name).write_text("x")
+    TrialStore(tmp_path).check_writable()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".other", "notes.txt"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import os
 import signal
@@ -70,6 +71,8 @@ def stop_signals(*, last: bool = False) -> Iterator[Callable[[], None]]:
         _stops = stops_before
         for kind, handler in before.items():
             signal.signal(kind, signal.SIG_IGN if last else handler)
+        if last:
+            _forget_in_c()
 
 
 def _has_a_lock(frame: FrameType | None) -> bool:
@@ -81,7 +84,9 @@ def _has_a_lock(frame: FrameType | None) -> bool:
     while frame is not None:
         files.append(frame.f_code.co_filename)
         frame = frame.f_back
-    interrupted = next(file for file in files if file != __file__)
+    interrupted = next(
+        (file for file in files if file != __file__), ""
+    )  # none where Ray passes on what it put off
     return interrupted == IMPORT or logging.__file__ in files
 
 
@@ -90,6 +95,15 @@ def check_stop() -> None:
     if _asked:
         _forget()
         signal.raise_signal(_stops)
+
+
+def _forget_in_c() -> None:
+    """Let the process end with its own exit code.
+
+    CPython notes a KeyboardInterrupt that leaves code run from C, as Ray does while it is imported, and ends by SIGINT
+    in the end, though it was caught. It notes anew with each such code.
+    """
+    ctypes.pythonapi.PyRun_SimpleString(b"pass")
 
 
 def _forget() -> None:

@@ -38,6 +38,8 @@ from study.store.records import RESULT, STOPPED, STUDY, Damaged, NewerFormat, de
 
 COMMITTED = {"curve.parquet", "result.json"}
 OURS = COMMITTED | {"checkpoint.pt", "running.json", "stopped.json", "error.txt", "lock"}
+# What a process writes to see whether it can; its number follows.
+PROBE = ".write-test-"
 # An object store answers many at once; what a disk has, one processor reads anyway.
 READERS, LOCAL_READERS = 16, 2
 # The most that is read of each: what is larger would fill the memory.
@@ -105,9 +107,14 @@ class TrialStore:
 
     def check_writable(self) -> None:
         """Raises StudyError where the storage can't be written."""
-        probe = f".write-test-{os.getpid()}"
+        probe = f"{PROBE}{os.getpid()}"
         try:
             new = not self.root.exists()
+            for name in () if new else [one.name for one in self.root.iterdir()]:
+                if name.startswith(
+                    (PROBE, f".{PROBE}")
+                ):  # of a process that was killed here, or its temporary name
+                    self.files.remove(name)
             self.files.write(probe, b"test")
             self.files.remove(probe)
             if new and is_local(self.root):
