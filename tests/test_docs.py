@@ -34,7 +34,8 @@ def commands() -> list[str]:
 @pytest.fixture(scope="module")
 def clone(finished: Study) -> Study:
     """The folder of a finished run, with the repository's studies beside it and the storages of the docs."""
-    shutil.copytree(ROOT / "search_spaces", finished.folder / "search_spaces")
+    for folder in ("search_spaces", "examples"):
+        shutil.copytree(ROOT / folder, finished.folder / folder)
     for storage in ("results", "results/cpu", "results/gpu"):
         made_storage(
             finished.folder / storage, {"12": (0.95, 0.96), "25": (0.97, 0.98)}, name="network_width"
