@@ -38,5 +38,7 @@ def progress(results: Results, study: str) -> Plot:
     if len(random := of_random(results, study)):
         at = np.arange(1, len(random) + 1)
         data.append(line("random points", at, random, COLOURS[1], metric, 1.5, "random points", "dash"))
+    for one in data[1:]:
+        one["line"]["shape"] = "hv"  # it stays until a better one comes
     notes = ["A dot is a trial, with the seed of the search. Of so many scores the best is partly luck."]
     return {"data": data, "layout": {"xaxis": axis("trial"), "yaxis": axis(metric.title)}, "notes": notes}
