@@ -203,7 +203,7 @@ def test_of_several_objectives_the_arms_are_points_that_no_other_beats(tmp_path:
     for arm in arms:
         ours = trials.loc[arm["candidates"][0]["keys"][0]]
         assert not any(trials.time[key] < ours.time and trials.quality[key] > ours.quality for key in keys)
-    assert "front" not in load(tmp_path).studies["two"]["search"]["best"]
+    assert record(tmp_path, "two")["search"]["best"] == ""  # there is no one best
 
 
 def test_where_every_point_diverges_it_is_said_and_nothing_is_found(
@@ -275,7 +275,6 @@ def test_the_plan_foresees_what_is_not_suggested_yet(tmp_path: Path, study: Comm
     study("tune", "bowl.py", "--in-process", "--storage", "results")
     after = json.loads(study("plan", "bowl.py", "--budget", "20", "--json").stdout)
     assert {arm["arm"]: arm["to train"] for arm in after["arms_of"]}["search"] == 6
-    assert not (tmp_path / "results/studies/plan.json").exists()
     status = json.loads(study("status", "--json").stdout)
     assert status[0]["best"].startswith("best val loss")
     assert status[0]["missing"] == 0

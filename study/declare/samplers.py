@@ -17,14 +17,13 @@ class Kind:
     conditional: bool
     objectives: int
     remembers: bool
-    what: str
 
 
 SAMPLERS = {
-    "tpe": Kind(True, 8, False, "tree-structured Parzen estimator"),
-    "gp": Kind(False, 8, False, "Gaussian process"),
-    "cmaes": Kind(False, 1, True, "CMA-ES, for numbers"),
-    "nsga2": Kind(True, 8, True, "NSGA-II, a genetic algorithm"),
-    "qmc": Kind(False, 8, True, "quasi-random points (Sobol), scrambled"),
-    "random": Kind(True, 8, False, "random points"),
+    "tpe": Kind(True, 8, False),  # tree-structured Parzen estimator
+    "gp": Kind(False, 8, False),  # Gaussian process
+    "cmaes": Kind(False, 1, True),  # CMA-ES, for numbers
+    "nsga2": Kind(True, 8, True),  # NSGA-II, a genetic algorithm
+    "qmc": Kind(False, 8, True),  # quasi-random points (Sobol), scrambled
+    "random": Kind(True, 8, False),  # random points
 }

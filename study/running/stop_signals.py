@@ -100,8 +100,8 @@ def check_stop() -> None:
 def _forget_in_c() -> None:
     """Let the process end with its own exit code.
 
-    CPython notes a KeyboardInterrupt that leaves code run from C, as Ray does while it is imported, and ends by SIGINT
-    in the end, though it was caught. It notes anew with each such code.
+    CPython notes a KeyboardInterrupt that leaves code run from C, as libraries do while they are imported, and
+    `python -m` ends by SIGINT in the end, though it was caught. It notes anew with each such code.
     """
     ctypes.pythonapi.PyRun_SimpleString(b"pass")
 

@@ -111,9 +111,8 @@ class TrialStore:
         try:
             new = not self.root.exists()
             for name in () if new else [one.name for one in self.root.iterdir()]:
-                if name.startswith(
-                    (PROBE, f".{PROBE}")
-                ):  # of a process that was killed here, or its temporary name
+                # Of a process that was killed here, and its temporary name.
+                if name.startswith((PROBE, f".{PROBE}")):
                     self.files.remove(name)
             self.files.write(probe, b"test")
             self.files.remove(probe)
