@@ -7,6 +7,7 @@ import math
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -296,8 +297,23 @@ def test_a_listing_that_is_kept_shows_what_has_changed_since(tmp_path: Path) -> 
     assert store.states(known).finished == {"a", "b", "c"}
 
 
-def test_what_a_killed_process_left_of_its_test_to_write_goes(tmp_path: Path) -> None:
-    for name in (".write-test-99999", "..write-test-99999.0b85bb0780.tmp", ".other", "notes.txt"):
-        (tmp_path / name).write_text("x")
-    TrialStore(tmp_path).check_writable()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".other", "notes.txt"]
+def test_many_may_look_whether_a_new_folder_can_be_written_while_it_is_made(tmp_path: Path) -> None:
+    """Of two runs that begin at the same time one makes the folder that the other tries."""
+    with ThreadPoolExecutor(4) as pool:
+        for i in range(100):
+            store = TrialStore(tmp_path / f"{i}")
+            looks = [pool.submit(store.check_writable) for _ in range(4)]
+            store.files.write("file", b"x")
+            for look in looks:
+                look.result()
+            assert [path.name for path in store.root.iterdir()] == ["file"]
+    TrialStore(tmp_path / "not" / "yet").check_writable()
+    assert not (tmp_path / "not").exists()
+
+
+def test_what_a_killed_process_left_of_its_test_to_write_in_a_bucket_goes(bucket: str) -> None:
+    store = TrialStore(f"{bucket}/littered")
+    for name in (".write-test-99999", ".other", "notes.txt"):
+        store.files.write(name, b"x")
+    store.check_writable()
+    assert sorted(path.name for path in store.root.iterdir()) == [".other", "notes.txt"]

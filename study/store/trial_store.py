@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ from study.store.records import RESULT, STOPPED, STUDY, Damaged, NewerFormat, de
 
 COMMITTED = {"curve.parquet", "result.json"}
 OURS = COMMITTED | {"checkpoint.pt", "running.json", "stopped.json", "error.txt", "lock"}
-# What a process writes to see whether it can; its number follows.
+# What a process writes into an object store to see whether it can; its number follows.
 PROBE = ".write-test-"
 # An object store answers many at once; what a disk has, one processor reads anyway.
 READERS, LOCAL_READERS = 16, 2
@@ -107,17 +108,21 @@ class TrialStore:
 
     def check_writable(self) -> None:
         """Raises StudyError where the storage can't be written."""
-        probe = f"{PROBE}{os.getpid()}"
         try:
-            new = not self.root.exists()
-            for name in () if new else [one.name for one in self.root.iterdir()]:
-                # Of a process that was killed here, and its temporary name.
-                if name.startswith((PROBE, f".{PROBE}")):
-                    self.files.remove(name)
-            self.files.write(probe, b"test")
-            self.files.remove(probe)
-            if new and is_local(self.root):
-                self.root.rmdir()  # the request may still turn out to be wrong
+            if is_local(self.root):
+                # Nobody sees this file, and a killed process leaves none. A missing folder is not made yet: the
+                # request may still turn out to be wrong.
+                folder = Path(self.root.path)
+                existing = next(one for one in (folder, *folder.parents) if one.exists())
+                with tempfile.TemporaryFile(dir=existing) as file:
+                    file.write(b"test")
+            else:
+                for path in self.root.iterdir() if self.root.exists() else ():
+                    if path.name.startswith(PROBE):
+                        self.files.remove(path.name)  # of a process that was killed here
+                probe = f"{PROBE}{os.getpid()}"
+                self.files.write(probe, b"test")
+                self.files.remove(probe)
         except (OSError, StudyError) as error:
             cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
             raise StudyError(
