@@ -90,6 +90,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     running.options          how to run, as opposed to what
     running.history          what a trial measured
     running.cases            what a training says of its cases, checked
+    running.tenths           where schedulers look at a trial
     running.live             what a trial tells of itself while it is trained
     running.trial_run        a trial from its first step to its metrics
     running.attempt          a trial taken, trained, saved and committed
@@ -106,6 +107,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     running.outlook          how long a plan takes and what it costs
     running.time_left        how long a run still takes
     running.runner           a plan through Ray Tune
+    running.early_stopping   Ray Tune's schedulers that stop trials
     running.tuner            the tune.Tuner of trials
     running.handing          trials handed out one after the other
     running.tune_searcher    the same as Ray Tune asks for them

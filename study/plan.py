@@ -65,6 +65,9 @@ class Source(Protocol):
     def left(self) -> int:
         """How many trials it may still give."""
 
+    def known(self) -> list[str]:
+        """The keys of trials that it gave in earlier runs and that have ended, in the order of their ends."""
+
     def next(self) -> Trial | None:
         """A trial to train now, or None: there is none, now or at all."""
 

@@ -248,7 +248,10 @@ def test_asha_stops_hopeless_trials_and_they_are_not_mistaken_for_finished_ones(
         (("plan", "tiny_width.py", "--cpus-per-trial", "9999"), "no node has them"),
         (("plan", "tiny_width.py", "--gpus-per-trial", "1.5"), "gpus_per_trial = '1.5': give auto"),
         (("plan", "tiny_width.py", "--gpus-per-trial", "x"), "gpus_per_trial = 'x'"),
-        (("tune", "tiny_width.py", "--scheduler", "hyperband"), "scheduler = 'hyperband': allowed are asha"),
+        (
+            ("tune", "tiny_width.py", "--scheduler", "pbt"),
+            "scheduler = 'pbt': allowed are asha, hyperband, median",
+        ),
         (("tune", "tiny_width.py", "--set", "model=nowhere:f"), "module 'nowhere' can't be imported"),
     ],
 )

@@ -39,7 +39,7 @@ KNOWS_IMAGES = {"store.format1"}
 KNOW_RAY = {
     "cluster.cluster_file", "cluster.job_server", "own_code", "running.node_check", "running.own_ray",
     "running.probe", "running.ray_session", "running.stopwatch", "running.trainable", "running.tune_callback",
-    "running.tune_searcher", "running.tuner",
+    "running.early_stopping", "running.tune_searcher", "running.tuner",
 }  # fmt: skip
 KNOW_TORCH = {
     "images.convolution", "images.data", "images.models", "images.optimization", "images.step_graph", "images.training",

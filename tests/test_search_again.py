@@ -43,7 +43,7 @@ def test_a_search_can_be_started_again_after_a_point_ended_twice(tmp_path: Path)
 def test_points_that_were_stopped_early_are_continued_without_the_scheduler(
     tmp_path: Path, study: Command
 ) -> None:
-    bowl(tmp_path, pause=0.1, budget=8)
+    bowl(tmp_path, budget=8)
     words = ("tune", "bowl.py", "--storage", "r", "--max-concurrent", "2")
     assert study(*words, "--scheduler", "asha").returncode == 0
     stopped = {path.parent.name for path in (tmp_path / "r").glob("trials/*/stopped.json")}

@@ -100,7 +100,7 @@ def test_two_at_once_through_ray_nothing_is_lost_or_trained_twice(tmp_path: Path
 def test_a_search_with_early_stopping_goes_on_and_trains_the_best_to_their_ends(
     tmp_path: Path, study: Command
 ) -> None:
-    bowl(tmp_path, pause=0.12, budget=10)  # a trial reports about once a second
+    bowl(tmp_path, budget=10)
     command = ("tune", "bowl.py", "--storage", "r", "--scheduler", "asha", "--max-concurrent", "2")
     done = study(*command)
     assert done.returncode == 0, done.stderr

@@ -115,7 +115,10 @@ MaxFailures = Annotated[
 ]
 SchedulerOption = Annotated[
     str | None,
-    typer.Option(metavar="asha", help="Stop trials early that fall behind in the metric that is watched."),
+    typer.Option(
+        metavar="asha|hyperband|median",
+        help="Stop trials early that fall behind in the metric that is watched.",
+    ),
 ]
 Budget = Annotated[
     int | None,

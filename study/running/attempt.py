@@ -22,6 +22,7 @@ from study.plan import Trial
 from study.running import outcome
 from study.running.live import Live
 from study.running.resources import Resources
+from study.running.tenths import Followed, steps_to_next, tenths_done
 from study.running.trial_run import TrialRun
 from study.store.records import Damaged
 from study.store.trial_store import TrialStore
@@ -36,18 +37,22 @@ CHECKPOINT_COST_RATIO = 20
 # What code that can't be interrupted gets before its process is ended.
 GRACE_SECONDS = 10.0
 # The fields of a report that schedulers and the terminal read, where nothing was trained.
-NOTHING_TRAINED = {"watched": float("nan"), "notes": []}
+NOTHING_TRAINED = {"watched": float("nan"), "tenths": [], "notes": []}
 AT_END = {**NOTHING_TRAINED, "done": True, "whole": True, "percent": 100.0}
 WAITS = {**NOTHING_TRAINED, "done": False, "whole": False, "percent": 0.0, "waits": True}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What all attempts of a run have in common; durations in seconds, `commit` is the git commit."""
+    """What all attempts of a run have in common; durations in seconds, `commit` is the git commit.
+
+    `at_tenths`: reports come at each tenth of the steps too, for a scheduler.
+    """
 
     commit: str | None = None
     checkpoint_seconds: float = 10.0
     trial_timeout: float | None = None
+    at_tenths: bool = False
 
 
 class Attempt:
@@ -81,6 +86,7 @@ class Attempt:
         self._saved_step = 0
         self._most_bytes = 0
         self._resumed_at = 0
+        self._followed = Followed(trial.watched)
         self._deadline: float | None = None
         self._pace, self._at_once = math.inf, 1
         self._notes: list[str] = []
@@ -109,13 +115,21 @@ class Attempt:
 
     def _advance(self) -> dict[str, Any]:
         with self._limited():
+            began = self._run is None
             run = self._run = self._run or self._prepared()
             deadline = time.monotonic() + REPORT_SECONDS
+            if began and self._resumed_at and self._settings.at_tenths:
+                deadline = 0.0  # it may have been killed before the scheduler's word
             while not run.done and (left := deadline - time.monotonic()) > 0:
-                started = time.monotonic()
-                steps = run.run(min(int(left / self._pace) or 1, MOST_GROWTH * self._at_once))
+                started, tenths = time.monotonic(), tenths_done(run.step, run.steps)
+                most = min(int(left / self._pace) or 1, MOST_GROWTH * self._at_once)
+                if self._settings.at_tenths and run.steps:
+                    most = min(most, steps_to_next(run.step, run.steps))
+                steps = run.run(most)
                 self._pace = max(time.monotonic() - started, 1e-9) / max(1, steps)
                 self._at_once = max(1, steps)
+                if self._settings.at_tenths and tenths_done(run.step, run.steps) > tenths:
+                    break
             result = self._result(run) if run.done else None
         watched = run.history.value(self._trial.watched)
         report = {
@@ -124,6 +138,7 @@ class Attempt:
             "percent": run.percent,
             "watched": float("nan") if watched is None else watched,
             "newest": run.history.last(self._trial.watched),
+            "tenths": self._followed.look(run.history, run.steps) if self._settings.at_tenths else [],
             "step": run.step,
             "steps": run.steps,
             "resumed_at": self._resumed_at,

@@ -75,9 +75,10 @@ class History:
         name = self.metrics[name].series
         return np.array(self._steps[name], np.int64), np.array(self._values[name], np.float64)
 
-    def value(self, name: str) -> float | None:
-        """What the series counts as so far, or None before it was measured."""
-        return self.metrics[name].value_of(self.series(name)[1])
+    def value(self, name: str, until: int | None = None) -> float | None:
+        """What the series counts as so far, or counted as after the step `until`; None before it was measured."""
+        steps, values = self.series(name)
+        return self.metrics[name].value_of(values if until is None else values[steps <= until])
 
     def values(self) -> dict[str, float]:
         """The same of every metric that was measured."""

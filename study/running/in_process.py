@@ -17,6 +17,7 @@ from study.running.attempt import Attempt
 from study.running.handing import Handing
 from study.running.listener import NOBODY, Listener
 from study.running.options import Options
+from study.running.outcome import stopped_record
 from study.running.prepare import prepare
 from study.running.progress import progress_for
 from study.running.runner import Outcome, expected, longest_first, say_what_is_slow, settings
@@ -43,6 +44,8 @@ def run(
             kind.implementation()  # imports torch, where it needs it, before its settings are noted
         with as_before.training_settings():
             _train(then, store, options, console, listener)
+        if then.source:  # what was found is trained to its end
+            options = options.model_copy(update={"scheduler": None})
         then = more(1)
     return Outcome()
 
@@ -62,6 +65,11 @@ def _train(plan: Plan, store: TrialStore, options: Options, console: Console, li
     alone = options.model_copy(update={"max_concurrent": 1})
     awaited = expected(plan, store, trials, prepared.costs, shares, [here], alone)
     awaited = replace(awaited, start=0.0)
+    stopping = None
+    if options.scheduler:
+        from study.running.early_stopping import early_stopping  # brings Ray Tune
+
+        stopping = early_stopping(options.scheduler, plan, trials, store)
     with progress_for(console, plan, awaited, live=False) as progress:
         handing = Handing(plan, plan.source, trials, prepared, shares, [here], options, awaited)
         while (place := handing.take()) is not None:
@@ -74,8 +82,16 @@ def _train(plan: Plan, store: TrialStore, options: Options, console: Console, li
                     progress.report(trial, report)
                     if "waits" not in report:
                         listener.reported(trial.key)
+                    if stopping and stopping.stops(trial.key, report["tenths"]):
+                        store.save_stopped(trial.key, stopped_record(trial, report))
+                        progress.stopped(trial, report)
+                        break
                     report = attempt.step()
-                progress.report(trial, report)
+                else:
+                    if stopping:
+                        stopping.stops(trial.key, report["tenths"])
+                    progress.report(trial, report)
+                    listener.finished(trial.key)
             except (Exception, SystemExit, TimeLimit) as error:
                 progress.report(trial, attempt.failed(error))
                 if isinstance(error, SystemExit):  # it would end this process, as if all were well perhaps
@@ -87,4 +103,3 @@ def _train(plan: Plan, store: TrialStore, options: Options, console: Console, li
             finally:
                 attempt.close()
             handing.ended(place)
-            listener.finished(trial.key)

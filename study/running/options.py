@@ -22,7 +22,8 @@ class Options(BaseModel):
     trial_timeout: seconds after which one attempt at a trial fails.
     max_failures: how often a trial whose process was lost is started again. An error that the trial itself raises is
         not tried again.
-    scheduler: "asha" stops trials early that fall behind in the metric that the training watches.
+    scheduler: "asha", "hyperband" or "median" stops trials early that fall behind in the metric that the training
+        watches.
     tensorboard: write TensorBoard's event files into the storage.
     in_process: train one trial after the other in this process, without Ray: for debuggers, and for small studies.
 
@@ -39,7 +40,7 @@ class Options(BaseModel):
     checkpoint_every: Annotated[float, Field(ge=0)] = 10.0
     trial_timeout: Annotated[float, Field(gt=0)] | None = None
     max_failures: Annotated[int, Field(ge=0)] = 2
-    scheduler: Literal["asha"] | None = None
+    scheduler: Literal["asha", "hyperband", "median"] | None = None
     tensorboard: bool = False
     in_process: bool = False
 

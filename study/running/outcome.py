@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,6 +42,12 @@ def result(
             **({"continued": run.continued} if run.continued else {}),
         },
     }
+
+
+def stopped_record(trial: Trial, report: Mapping[str, Any]) -> dict[str, Any]:
+    """stopped.json: where a scheduler stopped the trial, from its last report, and by what."""
+    said = {name: report[name] for name in ("step", "steps", "watched", "tenths")}
+    return {"metric": trial.watched, **said}
 
 
 def _correct(run: TrialRun) -> dict[str, Any]:

@@ -205,4 +205,9 @@ def expected(
 
 def settings(options: Options) -> Settings:
     """What all attempts have in common."""
-    return Settings(git_commit(Path.cwd()), options.checkpoint_every, options.trial_timeout)
+    return Settings(
+        git_commit(Path.cwd()),
+        options.checkpoint_every,
+        options.trial_timeout,
+        at_tenths=options.scheduler is not None,
+    )

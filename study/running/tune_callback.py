@@ -11,6 +11,7 @@ from ray import tune
 from study.plan import Trial
 from study.running import limits
 from study.running.listener import Listener
+from study.running.outcome import stopped_record
 from study.running.progress import Progress
 from study.running.stop_signals import check_stop
 from study.store.files import StorageError
@@ -68,9 +69,8 @@ class TuneCallback(tune.Callback):  # type: ignore[misc]
         trial.run_metadata.metric_analysis.clear()
         trial.run_metadata.metric_n_steps.clear()
         if not last["whole"]:
-            why = {"metric": ours.watched, **{name: last[name] for name in ("step", "steps", "watched")}}
             try:
-                self._store.save_stopped(ours.key, why)
+                self._store.save_stopped(ours.key, stopped_record(ours, last))
             except StorageError as error:
                 self.failed[ours.key] = (ours, str(error), "")
                 self._progress.failed(ours, str(error))

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
-from ray.tune.schedulers import ASHAScheduler
 
 from study.plan import Plan, Trial
+from study.running.early_stopping import early_stopping
 from study.running.options import Options
 from study.running.prepare import Prepared
 from study.running.resources import Resources
@@ -64,7 +64,7 @@ def tuner(
             search_alg=searcher,
             num_samples=-1 if searcher else 1,  # as many as the searcher gives
             max_concurrent_trials=at_once if searcher else options.max_concurrent,
-            scheduler=_scheduler(options.scheduler, plan, trials),
+            scheduler=early_stopping(options.scheduler, plan, trials, store),
             trial_name_creator=_short_name,
             trial_dirname_creator=_short_name,
         ),
@@ -77,22 +77,6 @@ def tuner(
             progress_reporter=tune.CLIReporter(),
             verbose=0,
         ),
-    )
-
-
-def _scheduler(name: str | None, plan: Plan, trials: list[Trial]) -> Any:
-    """Tune's ASHA on the metric that the study watches, in its direction: the reported one decides nothing."""
-    if name is None:
-        return None
-    first = plan.source.samples[0] if plan.source else trials[0]
-    watched = plan.trainings[first.training].metric(first.watched)
-    return ASHAScheduler(
-        time_attr="percent",
-        metric="watched",
-        mode="max" if watched.better == "higher" else "min",
-        max_t=100,
-        grace_period=10,
-        reduction_factor=3,
     )
 
 

@@ -31,6 +31,10 @@ class Searches:
             for config in search.study.searched_configs()
         ]
 
+    def known(self) -> list[str]:
+        """The keys of suggested trials that have ended, in the order of their ends."""
+        return [key for search in self.searches for key in search.outcomes.order]
+
     def next(self) -> Trial | None:
         """The next suggestion of the first search that has one."""
         for search in self.searches:

@@ -126,12 +126,16 @@ class DivergedRecord(EndedRecord):
 
 
 class StoppedRecord(FileRecord):
-    """trials/<key>/stopped.json: at which of the steps a scheduler stopped the trial, by the value of which metric."""
+    """trials/<key>/stopped.json: at which of the steps a scheduler stopped the trial, by the value of which metric.
+
+    `tenths`: what the metric counted as at the end of each tenth of the steps; None where it was not measured.
+    """
 
     metric: Label
     step: Count
     steps: Count | None
     watched: float
+    tenths: list[float | None] = Field([], max_length=10)
 
 
 class CandidateRecord(Record):

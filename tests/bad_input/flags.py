@@ -82,7 +82,7 @@ CASES = [
     Case(
         "checkpoint-text", "tune good.py --checkpoint-every often", "Invalid value for '--checkpoint-every'"
     ),
-    Case("scheduler", "tune good.py --scheduler hyperband", "scheduler = 'hyperband': allowed are asha"),
+    Case("scheduler", "tune good.py --scheduler pbt", "scheduler = 'pbt': allowed are asha"),
     Case(
         "scheduler-of-two",
         "tune good.py two.py --scheduler asha",

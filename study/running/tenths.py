@@ -1,0 +1,47 @@
+"""The tenths of a trial's steps: there schedulers look at it, so that what they decide depends on no clock."""
+
+from __future__ import annotations
+
+from study.metric import Metric
+from study.running.history import History
+from study.store.records import Damaged
+from study.store.trial_store import TrialStore
+
+
+def tenths_done(step: int, steps: int | None) -> int:
+    """How many tenths are done, 0 to 10."""
+    return 10 * step // steps if steps else 0
+
+
+def steps_to_next(step: int, steps: int) -> int:
+    """How many steps are left to the end of the tenth in which it is, at least 1 before the last step."""
+    return -(-(tenths_done(step, steps) + 1) * steps // 10) - step
+
+
+class Followed:
+    """What a metric counted as at the ends of a trial's tenths: a list of up to 10, None where it was not measured."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.values: list[float | None] = []
+
+    def look(self, history: History, steps: int | None) -> list[float | None]:
+        """The same, with the tenths that are done by now."""
+        for tenth in range(len(self.values) + 1, tenths_done(history.step, steps) + 1):
+            self.values.append(history.value(self._name, -(-tenth * (steps or 0) // 10)))
+        return self.values
+
+
+def stored_tenths(store: TrialStore, key: str, metric: Metric) -> list[float | None]:
+    """The same of a trial that was trained to its end or stopped early; empty where it can't be read."""
+    try:
+        if not store.has(key):
+            found: list[float | None] = store.stopped(key)["tenths"]
+            return found
+        curve = store.curve(key)
+    except Damaged:
+        return []
+    history = History([metric])
+    values = curve[metric.series].to_pylist()
+    history.add({} if value is None else {metric.series: value} for value in values)
+    return Followed(metric.name).look(history, history.step)
