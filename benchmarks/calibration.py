@@ -26,12 +26,14 @@ import pandas as pd
 from analysis import judging, tuning
 from analysis.judging import CONTRADICTED, REPRODUCED, Comparison
 from analysis.looks import Looks
+from study import ranking
 from study.metric import higher
 
 PLANNED, MOST = (3, 5, 10, 20, 30), 30
 WAYS = ("each", "five", "wish", "hope")
 FALLS, FAR = 0.1, 13.0  # as of a ResNet that falls to 85 % in one of ten runs: so many standard deviations
 WORST = 240.0  # and as far lies an accuracy of 0, which a diverged run counts as
+POINTS = 64  # of a search
 CANDIDATES, ALIKE = 8, 0.9  # points of a tuned arm, and the correlation of what selects with what is reported
 
 # A row for each seed, and one more of what was published.
@@ -75,6 +77,13 @@ def tuned(generator: np.random.Generator) -> np.ndarray:
     return np.concatenate([selects, ALIKE * selects + (1 - ALIKE**2) ** 0.5 * other], axis=1)
 
 
+def searched(generator: np.random.Generator) -> np.ndarray:
+    """[seeds, 2, 1 + points]: the objective and what is reported, of a baseline and of equal points."""
+    objective = generator.normal(0, 1.0, (MOST + 1, 1, 1 + POINTS))
+    other = generator.normal(0, 1.0, objective.shape)
+    return np.concatenate([objective, ALIKE * objective + (1 - ALIKE**2) ** 0.5 * other], axis=1)
+
+
 def happening(share: float) -> Draw:
     """Whether something happened, by seed."""
     return lambda generator: (generator.random(MOST + 1) < share).astype(float)
@@ -115,6 +124,14 @@ def tuned_above(values: np.ndarray, _: np.ndarray, looks: Looks | None) -> Compa
     best = tuning.selected(seeds, scores, higher("score"))["tuned"]
     tell = ~tuning.choose(pd.Series(np.arange(n)))
     return above((values[:, 1, 1 + best] - values[:, 1, 0])[tell], _, looks)
+
+
+def searched_above(values: np.ndarray, _: np.ndarray, looks: Looks | None, again: bool = False) -> Comparison:
+    """The point that is best with the first seed, minus the baseline, by the other seeds; or by all of them `again`."""
+    scores = {f"{at}": (score,) for at, score in enumerate(values[0, 0]) if at}
+    (best,) = ranking.best(scores, [1], 1)
+    differences = values[:, 1, int(best)] - values[:, 1, 0]
+    return above(differences[0 if again else 1 :], _, looks)
 
 
 def equivalent(values: np.ndarray, _: np.ndarray, looks: Looks | None) -> Comparison:
@@ -166,6 +183,8 @@ CASES: list[tuple[str, str, Draw, Judge, set[str], str]] = [
     ("happens in every run", "in all", happening(1.0), partial(in_runs, every=True), {REPRODUCED}, "right"),
     ("either way", "one is better in 70 %", happening(0.7), either_way, {CONTRADICTED}, "false"),
     ("either way", "one is better in 70 %", happening(0.7), either_way, {REPRODUCED}, "right"),
+    ("above, the best that a search found", "64 equal points", searched, searched_above, ANY, "false"),
+    ("the same, its seed counted", "64 equal points", searched, partial(searched_above, again=True), ANY, "false"),
 ]  # fmt: skip
 
 
