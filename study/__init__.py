@@ -31,6 +31,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     declare.domains          points drawn from Tune's domains
     declare.dimension        one thing that a search chooses
     declare.space            where it searches, some things depending on others
+    declare.searches         what a search starts from
     declare.samplers         what suggests points, and what each can do
     declare.search_record    what the record of a study says of its search
     declare.data             what trials are trained on

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from upath import UPath
 
+from study.declare import searches
 from study.declare.data import default_folder
 from study.declare.study import Study
 from study.errors import StudyError
@@ -226,7 +227,7 @@ def run(
         seeds=seeds, storage=storage, data_dir=data_dir, overrides=overrides, fresh=fresh, progress=progress,
         until_decided=until_decided, max_seeds=max_seeds, budget=budget, sampler=sampler,
     )  # fmt: skip
-    named = [study.searching(asked.budget, asked.sampler) for study in studies_of(studies)]
+    named = [searches.asked(study, asked.budget, asked.sampler) for study in studies_of(studies)]
     store = open_store(storage)
     folder = default_folder() if data_dir is None else Path(data_dir)
     console = Console(stderr=True, soft_wrap=True, quiet=not progress)

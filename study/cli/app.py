@@ -257,11 +257,12 @@ def _given(
     storage: str | None,
 ) -> tuple[list[Study], dict[str, Any], TrialStore, Path]:
     """The studies, the hyperparameters that are changed for all, the storage, and the folder with the data."""
+    from study.declare import searches
     from study.declare.data import default_folder
     from study.declare.loading import load_all
     from study.store.trial_store import open_store
 
-    loaded: list[Study] = [study.searching(budget, sampler) for study in load_all(files).values()]
+    loaded: list[Study] = [searches.asked(study, budget, sampler) for study in load_all(files).values()]
     changed = overrides(loaded, set_, dataset, epochs, precision)
     return loaded, changed, open_store(storage), data_dir or default_folder()
 

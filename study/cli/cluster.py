@@ -102,6 +102,7 @@ def submit(
     from study.cluster import jobs
     from study.cluster.job_server import connect
     from study.cluster.payload import packed
+    from study.declare import searches
     from study.declare.loading import load_all
     from study.rounds import check_seeds
     from study.running.options import Options
@@ -117,7 +118,7 @@ def submit(
         scheduler=scheduler,
         tensorboard=tensorboard,
     )
-    loaded = {name: study.searching(budget, sampler) for name, study in load_all(studies).items()}
+    loaded = {name: searches.asked(study, budget, sampler) for name, study in load_all(studies).items()}
     plan = jobs.planned(
         [*loaded.values()], seeds, overrides([*loaded.values()], set_, dataset, epochs, precision)
     )
@@ -126,7 +127,7 @@ def submit(
         name
         for study in loaded.values()
         if study.search
-        for config in study.searched_configs()
+        for config in searches.searched_configs(study)
         for name in study.kind.plugins(config)
     ]
     sent = packed([*loaded], [*plan.own_code(), *searched], include or [])

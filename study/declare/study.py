@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import random
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +23,6 @@ from study.declare.claims import USUAL_MARGIN, WITHIN_A_MARGIN, Claim, above, be
 from study.declare.data import names_of_data
 from study.declare.domains import is_domain, quasi_random_points, random_points
 from study.declare.mistakes import mistakes_of_config, mistakes_of_study
-from study.declare.search_mistakes import TRIES, drawing
 from study.declare.space import Space
 from study.declare.trainings import training_of
 from study.errors import StudyError, did_you_mean, mistakes_in, validated
@@ -226,22 +224,6 @@ class Study(BaseModel):
             *(f"{nth}{_ENDINGS.get(nth, 'th')} best" for nth in range(2, self.finalists + 1)),
         ]
 
-    def searching(self, budget: int | None = None, sampler: str | None = None) -> Study:
-        """The same with another budget or sampler of its search. Raises StudyError where it can't have it."""
-        given = {"budget": budget, "sampler": sampler}
-        changed = {name: value for name, value in given.items() if value is not None}
-        if not changed:
-            return self
-        if not self.search:
-            words = " and ".join(f"--{name}" for name in changed)
-            raise StudyError(f"{self.name} does not search, for which {words} would be")
-        if budget is not None and not 1 <= budget <= MAX_BUDGET:
-            raise StudyError(f"budget = {budget:,}: give 1 to {MAX_BUDGET:,} trials")
-        study = self.model_copy(update=changed)
-        if mistakes := mistakes_of_study(study):
-            raise StudyError(*(f"{self.name}: {mistake}" for mistake in mistakes))
-        return study
-
     def with_found(self, points: Sequence[Mapping[str, Any]]) -> Study:
         """The same with arms for what its search found: the hyperparameters of each, the best ones first."""
         return self.model_copy(update={"arms": dict(zip(self.labels[1:], points, strict=False))})
@@ -250,30 +232,6 @@ class Study(BaseModel):
     def space(self) -> Space:
         """Where it searches."""
         return Space(self.search)
-
-    def searched_configs(self) -> list[Config]:
-        """The baseline's hyperparameters, and such in which each choice of the space occurs, where it can."""
-        found, drawn = [self.config(Arm(BASELINE, {}), {}, {})], random.Random(0)
-        for name, one in self.space.dimensions.items():
-            for place in range(len(one.choices or ())):
-                for _ in range(TRIES):
-                    point, values = self.space.choose(drawing(drawn, name, place))
-                    if name in point and not mistakes_of_config(self.kind.Config, {**self.fixed, **values}):
-                        found.append(self.config(Arm(BASELINE, values), {}, {}))
-                        break
-        return found
-
-    def start_points(self, overrides: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The points (`Space`) that a search begins with: the baseline, where that is one, and those of `start`."""
-        points = [self.space.point(values) for values in self.start]
-        baseline = self.config(Arm(BASELINE, {}), {}, overrides)
-        known = {name: value for name, value in baseline.model_dump().items() if name in self.space.names}
-        try:
-            point = self.space.point(known, among_others=True)
-        except ValueError:  # it lies outside
-            return points
-        same = self.config(Arm(BASELINE, self.space.values(point)), {}, overrides) == baseline
-        return [point, *(one for one in points if one != point)] if same else points
 
     @property
     def varies(self) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from study.declare.dimension import Dimension
+from study.declare.searches import start_points
 from study.declare.study import Arm, Study
 from study.errors import StudyError
 from study.key import trial_keys
@@ -58,7 +59,7 @@ class Search:
             self._said["identity"],
         )
         self.outcomes = Outcomes(study, store, keep_stopped)
-        self._starts = study.start_points(overrides)
+        self._starts = start_points(study, overrides)
         self._told: set[int] = set()
         self._repeats = 0
         self._queue: list[str] = []

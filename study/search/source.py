@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from study.declare.searches import searched_configs
 from study.plan import Trial
 from study.search.search import Search
 
@@ -28,7 +29,7 @@ class Searches:
         return [
             (search.study.kind.called(), config)
             for search in self.searches
-            for config in search.study.searched_configs()
+            for config in searched_configs(search.study)
         ]
 
     def known(self) -> list[str]:
