@@ -20,7 +20,7 @@ from study.metric import Metric
 from study.store.cases import Answers, decoded_cases
 from study.store.files import StorageError
 from study.store.records import Damaged, allowed_names
-from study.store.trial_store import States, TrialStore, arms_of, keys_of
+from study.store.trial_store import States, TrialStore, arms_of, keys_of, searches_of
 
 from . import tuning
 from .looks import Looks
@@ -51,12 +51,15 @@ def looks_of(record: dict[str, Any]) -> Looks:
 
 
 def _tuned(record: dict[str, Any]) -> bool:
-    return bool(record["selected_by"]) and any(len(arm["candidates"]) > 1 for arm in record["arms"])
+    several = any(len(arm["candidates"]) > 1 for arm in record["arms"])
+    return bool(record["selected_by"]) and (several or bool(record.get("tuning")))
 
 
 def _choosing(record: dict[str, Any]) -> int:
     """Every which seed takes part in choosing the study's arms or their candidates; 0 where nothing is chosen."""
-    return tuning.EVERY if _tuned(record) else tuning.FIRST_ALONE if record.get("search") else 0
+    if searches_of(record):
+        return tuning.FIRST_ALONE
+    return tuning.EVERY if _tuned(record) else 0
 
 
 def measured(trials: pd.DataFrame, metric: str) -> pd.Series:
@@ -112,7 +115,7 @@ class Results:
         if not self.tuned(study):
             return every[tells].drop(columns="candidate").reset_index(drop=True)
         by = self.metrics(study)[self.studies[study]["selected_by"]]
-        best = tuning.selected(every, measured(every, by.name), by)
+        best = tuning.selected(every, measured(every, by.name), by, chooses)
         every.loc[~every.arm.isin(best), "tuned"] = ""
         rows = (tells | (seeds == 1)) & (every.candidate == [best.get(arm, 0) for arm in every.arm])
         return every[rows].drop(columns="candidate").reset_index(drop=True)

@@ -35,12 +35,13 @@ def with_telling(n: int, every: int = EVERY) -> int:
     return n + -(-n // (every - 1))
 
 
-def selected(every: pd.DataFrame, values: pd.Series, metric: Metric) -> dict[str, int]:
+def selected(every: pd.DataFrame, values: pd.Series, metric: Metric, chooses: int = EVERY) -> dict[str, int]:
     """The place of the chosen candidate by arm, for arms of which all choosing seeds of all candidates are over.
 
     It has the best mean of the metric. A diverged seed counts as the metric's `worst`; where it has none, a candidate
     with fewer diverged seeds comes before one with more. One of which a seed was stopped early is not chosen.
     every: a row per arm, candidate and seed, as `Results.candidates` gives it. values: the metric of each row.
+    chooses: every which seed chooses.
     """
     diverged = every.status == "diverged"
     if metric.worst is not None:
@@ -55,7 +56,7 @@ def selected(every: pd.DataFrame, values: pd.Series, metric: Metric) -> dict[str
             "diverged": diverged & (metric.worst is None),
             "score": metric.sign * values,
         }
-    )[choose(every.seed)]
+    )[choose(every.seed, chooses)]
     table = points.groupby(["arm", "candidate"]).agg(
         {"over": "all", "whole": "all", "diverged": "sum", "score": "mean"}
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -135,6 +135,18 @@ class Plan:
         for key in self.resumed:
             store.forget_stopped(key)
 
+    def without(self, keys: Set[str]) -> Plan:
+        """The same without these trials."""
+        return replace(
+            self,
+            trials={key: trial for key, trial in self.trials.items() if key not in keys},
+            stored=self.stored - keys,
+            stopped=self.stopped - keys,
+            interrupted=self.interrupted - keys,
+            resumed=self.resumed - keys,
+            littered=self.littered - keys,
+        )
+
     def whole(self) -> Plan:
         """The same as if nothing were stored."""
         return replace(self, stored=set(), stopped=set())
@@ -184,8 +196,8 @@ def make_plan(
     for study in studies:
         kind, arms = study.kind, []
         for arm in study.expand():
-            usual = SEEDS_OF_SEARCH if study.search else DEFAULT_SEEDS
-            if study.search and (seeds or study.seeds or usual) < 2:
+            usual = SEEDS_OF_SEARCH if study.searches else DEFAULT_SEEDS
+            if study.searches and (seeds or study.seeds or usual) < 2:
                 raise StudyError(
                     f"{study.name}: seed 0 searches, and at least one more is needed to tell: give 2 seeds or more"
                 )

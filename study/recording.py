@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from study.declare.search_record import record_of_search
-from study.declare.study import Study
+from study.declare.searches import in_arms
+from study.declare.study import BASELINE, Study
 from study.provenance import versions
 from study.store.files import StorageError
 from study.store.records import STUDY, Damaged, decoded, encoded
@@ -49,11 +50,23 @@ def record_of(
         "versions": versions(),
         "published": study.published,
         "claims": [claim.model_dump(mode="json") for claim in study.claims if labels >= {*claim.arms}],
-        **(
-            {"search": record_of_search(study, arms[0]["candidates"][0]["keys"][0], before)}
-            if study.search
-            else {}
-        ),
+        **_searches(study, arms, before),
+    }
+
+
+def _searches(study: Study, arms: list[dict[str, Any]], before: dict[str, Any]) -> dict[str, Any]:
+    """The study's search, or by arm those for its nuisance hyperparameters."""
+    if not study.searches:
+        return {}
+    firsts = study.begun or {arm["label"]: arm["candidates"][0]["keys"][0] for arm in arms}
+    if study.search:
+        return {"search": record_of_search(study, firsts[BASELINE], before.get("search") or {})}
+    known = before.get("tuning") or {}
+    return {
+        "tuning": {
+            label: record_of_search(one, firsts[label], known.get(label) or {})
+            for label, one in in_arms(study).items()
+        }
     }
 
 

@@ -54,10 +54,10 @@ def planned(
         rounds = UntilDecided(studies, store, data_folder, overrides, most, say)
         return rounds.first(seeds, fresh), rounds.more
 
-    if not any(study.search for study in studies):
+    if not any(study.searches for study in studies):
         return compared(studies, fresh, scheduled)
     if until_decided:  # what can't be decided is said before anything is searched
-        others = [study for study in studies if not study.search]
+        others = [study for study in studies if not study.searches]
         UntilDecided(others, store, data_folder, overrides, most, say)
     at_first = UntilDecided.fewest(seeds, most) if until_decided else seeds
     searching = Searching(studies, store, data_folder, overrides, scheduled, fresh, say)

@@ -10,7 +10,7 @@ from study.metric import Metric
 from study.store import running_file
 from study.store.files import StorageError
 from study.store.records import Damaged
-from study.store.trial_store import States, TrialStore, arms_of, keys_of, searched_keys
+from study.store.trial_store import States, TrialStore, arms_of, keys_of, searched_keys, searches_of
 
 
 def statuses(store: TrialStore, studies: Iterable[str]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -53,7 +53,7 @@ def rows_of(
                 "trials": trials,
                 **counts,
                 "missing": trials - sum(counts.values()),
-                **({"best": record["search"]["best"]} if record.get("search") else {}),
+                **_best(record),
                 "now": now,
             }
         )
@@ -61,9 +61,21 @@ def rows_of(
 
 
 def _unsuggested(record: dict[str, Any]) -> int:
-    """How many trials a search may still suggest."""
-    search = record.get("search")
-    return 0 if not search or search["over"] else int(search["budget"]) - len(searched_keys(record))
+    """How many trials its searches may still suggest."""
+    return sum(
+        int(search["budget"]) - len(searched_keys({"search": search}))
+        for search in searches_of(record).values()
+        if not search["over"]
+    )
+
+
+def _best(record: dict[str, Any]) -> dict[str, str]:
+    """The best that its searches have found so far, where it has any."""
+    searches = searches_of(record)
+    found = [
+        f"{label}: {one['best']}" if label else one["best"] for label, one in searches.items() if one["best"]
+    ]
+    return {"best": ", ".join(found)} if searches else {}
 
 
 def _now(record: dict[str, Any], running: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import signal
 import time
 from pathlib import Path
@@ -276,5 +277,5 @@ def test_the_plan_foresees_what_is_not_suggested_yet(tmp_path: Path, study: Comm
     after = json.loads(study("plan", "bowl.py", "--budget", "20", "--json").stdout)
     assert {arm["arm"]: arm["to train"] for arm in after["arms_of"]}["search"] == 6
     status = json.loads(study("status", "--json").stdout)
-    assert status[0]["best"].startswith("best val loss")
+    assert re.fullmatch(r"best val loss [-\d.]+ \(point \d+\)", status[0]["best"])
     assert status[0]["missing"] == 0

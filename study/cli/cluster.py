@@ -126,8 +126,8 @@ def submit(
     searched = [
         name
         for study in loaded.values()
-        if study.search
-        for config in searches.searched_configs(study)
+        for one in searches.in_arms(study).values()
+        for config in searches.searched_configs(one)
         for name in study.kind.plugins(config)
     ]
     sent = packed([*loaded], [*plan.own_code(), *searched], include or [])

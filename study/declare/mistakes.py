@@ -10,7 +10,7 @@ from pydantic_core import PydanticSerializationError
 
 from study.declare.claims import OF_SEVERAL_ARMS, WITHIN_A_MARGIN, Claim
 from study.declare.domains import is_domain, is_user_function
-from study.declare.search_mistakes import listed, mistakes_of_choosing, mistakes_of_search
+from study.declare.search_mistakes import listed, mistakes_of_choosing, mistakes_of_search, mistakes_of_tuning
 from study.errors import StudyError, did_you_mean, last_line, validated
 from study.metric import Metric
 
@@ -25,7 +25,11 @@ MOST_IN_LABEL = 1000
 
 def mistakes_of_study(study: Study) -> list[str]:
     """Every mistake of its structure or, where there is none, of its arms and of what names them."""
-    return [*_structural_mistakes(study)] or [*_arm_mistakes(study), *_label_mistakes(study)]
+    return [*_structural_mistakes(study)] or [
+        *_arm_mistakes(study),
+        *mistakes_of_tuning(study),
+        *_label_mistakes(study),
+    ]
 
 
 def _structural_mistakes(study: Study) -> Iterator[str]:

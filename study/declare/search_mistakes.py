@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from study.declare.data import names_of_data
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Points with a value that are looked at to find one where it is allowed.
 TRIES = 20
+# Arms of a study in which they are looked at.
+ARMS_TRIED = 10
 
 
 def mistakes_of_choosing(study: Study, what: str, field: str, metric: str) -> Iterator[str]:
@@ -40,6 +42,10 @@ def mistakes_of_search(study: Study) -> Iterator[str]:
         given = {"budget": study.budget, "objective": study.objective, "start": study.start}
         for name in (name for name, value in given.items() if value):
             yield f"{name} goes with search={{...}}"
+        if study.sampler and study.nuisance:
+            yield from _sampler_mistakes(study, "nuisance", study.nuisance, objectives=1)
+        elif study.sampler:
+            yield "sampler goes with search={...} or nuisance={...}"
         return
     if study.budget is None:
         yield "search: give budget=..., how many trials may be trained to search"
@@ -49,32 +55,37 @@ def mistakes_of_search(study: Study) -> Iterator[str]:
         yield from mistakes_of_choosing(study, "search", "objective", metric)
     if len(set(study.objective)) < len(study.objective):
         yield "objective: a metric is given twice"
+    yield from _sampler_mistakes(study, "search", study.search, len(study.objective))
+
+
+def _sampler_mistakes(study: Study, what: str, given: Mapping[str, Any], objectives: int) -> Iterator[str]:
+    """Of a sampler and the space in which it suggests, which the study calls `what`."""
     if study.sampler not in SAMPLERS:
         near = did_you_mean(study.sampler, SAMPLERS)
         yield f"sampler = {study.sampler!r}: there are {', '.join(SAMPLERS)}{near}"
-    elif len(study.objective) > (most := SAMPLERS[study.sampler].objectives):
-        yield f"sampler = {study.sampler!r}: looks at {most} objective, not at {len(study.objective)}"
+    elif objectives > (most := SAMPLERS[study.sampler].objectives):
+        yield f"sampler = {study.sampler!r}: looks at {most} objective, not at {objectives}"
     try:
-        space = Space(study.search)
+        space = Space(given)
     except StudyError as error:
         yield from error.mistakes
         return
-    yield from _space_mistakes(study, space)
+    yield from _space_mistakes(study, space, what)
 
 
-def _space_mistakes(study: Study, space: Space) -> Iterator[str]:
+def _space_mistakes(study: Study, space: Space, what: str) -> Iterator[str]:
     known = study.kind.Config.model_fields
     for name in sorted(space.names):
         if name == "seed":
-            yield "search: seed is no hyperparameter: the search has seed 0, and others tell what it found"
+            yield f"{what}: seed is no hyperparameter: the search has seed 0, and others tell what it found"
         elif name not in known:
-            yield f"search: unknown hyperparameter {name!r}{did_you_mean(name, known)}"
+            yield f"{what}: unknown hyperparameter {name!r}{did_you_mean(name, known)}"
         elif name in study.fixed:
-            yield f"fixed: {name} is what search varies"
+            yield f"fixed: {name} is what {what} varies"
         elif name in names_of_data(study.kind):
-            yield f"search: {name} chooses the data, on which points could not be compared"
+            yield f"{what}: {name} chooses the data, on which points could not be compared"
     if space.size < 2:
-        yield "search: the space has one point only; give domains such as tune.loguniform(0.001, 1)"
+        yield f"{what}: the space has one point only; give domains such as tune.loguniform(0.001, 1)"
     kind = SAMPLERS.get(study.sampler)
     if kind and space.conditional and not kind.conditional:
         able = ", ".join(name for name, one in SAMPLERS.items() if one.conditional)
@@ -84,18 +95,29 @@ def _space_mistakes(study: Study, space: Space) -> Iterator[str]:
             space.point(values)
         except ValueError as error:
             yield f"start: {error}"
-    yield from dict.fromkeys(_value_mistakes(study, space))
+    if study.search:
+        yield from dict.fromkeys(_value_mistakes(study, what, space, [{}]))
 
 
-def _value_mistakes(study: Study, space: Space) -> Iterator[str]:
-    """What is wrong with the ends of ranges and with choices that fit to no point that was tried."""
+def mistakes_of_tuning(study: Study) -> Iterator[str]:
+    """What is wrong with the values of hyperparameters that a sampler tunes in a study's arms."""
+    if study.searches and not study.search:
+        arms = [arm.overrides for arm in study.expand()[:ARMS_TRIED]]
+        yield from dict.fromkeys(_value_mistakes(study, "nuisance", Space(study.nuisance), arms))
+
+
+def _value_mistakes(
+    study: Study, what: str, space: Space, arms: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    """What is wrong with the ends of ranges and with choices that fit to no point that was tried in any arm."""
     drawn = random.Random(0)
     for name, one in space.dimensions.items():
         for end in range(int(one.low), int(one.high) + 1) if one.choices is not None else (one.low, one.high):
             tried = [space.choose(drawing(drawn, name, end)) for _ in range(TRIES)]
-            why = [_mistakes(study, values) for point, values in tried if name in point]
+            points = [values for point, values in tried if name in point]
+            why = [_mistakes(study, {**own, **values}) for own in arms for values in points]
             if why and all(why):
-                yield from (f"search: {mistake}" for mistake in why[0])
+                yield from (f"{what}: {mistake}" for mistake in why[0])
 
 
 def drawing(drawn: random.Random, fixed: str, value: Any) -> Choose:

@@ -11,9 +11,9 @@ from typing import Any
 from study.declare.study import Study
 
 
-def record_of_search(study: Study, baseline: str, before: Mapping[str, Any]) -> dict[str, Any]:
+def record_of_search(study: Study, baseline: str, known: Mapping[str, Any]) -> dict[str, Any]:
     """The search, with the suggestions that it made so far. `baseline` is the key of the baseline's trial in it, and
-    `before` the record of the study as last run.
+    `known` the record of the search as last run, which may have been another one.
     """
     space = [
         {
@@ -29,7 +29,6 @@ def record_of_search(study: Study, baseline: str, before: Mapping[str, Any]) -> 
     start = [study.space.point(values) for values in study.start]
     whole = {**said, "constants": study.space.constants, "start": start, "key": baseline}
     identity = hashlib.sha256(json.dumps(whole, sort_keys=True, default=str).encode()).hexdigest()[:32]
-    known = before.get("search") or {}
     new = {"best": "", "over": False, "suggestions": []}
     same = known.get("identity") == identity
     return {

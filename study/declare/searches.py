@@ -19,15 +19,43 @@ def asked(study: Study, budget: int | None = None, sampler: str | None = None) -
     changed = {name: value for name, value in given.items() if value is not None}
     if not changed:
         return study
-    if not study.search:
+    if not study.search and not study.nuisance:
         words = " and ".join(f"--{name}" for name in changed)
         raise StudyError(f"{study.name} does not search, for which {words} would be")
     if budget is not None and not 1 <= budget <= MAX_BUDGET:
         raise StudyError(f"budget = {budget:,}: give 1 to {MAX_BUDGET:,} trials")
+    if study.nuisance and budget is not None:  # of each arm
+        changed = {"nuisance_samples": changed.pop("budget"), **changed}
     study = study.model_copy(update=changed)
     if mistakes := mistakes_of_study(study):
         raise StudyError(*(f"{study.name}: {mistake}" for mistake in mistakes))
     return study
+
+
+def in_arms(study: Study) -> dict[str, Study]:
+    """By the label of the arm, the searches of a study whose arms are tuned by a sampler; of one that searches itself,
+    the study, without a label.
+    """
+    if study.search:
+        return {"": study}
+    arms = study.with_tuned({}, {}).expand() if study.searches else []
+    return {arm.label: _in_arm(study, arm) for arm in arms}
+
+
+def _in_arm(study: Study, arm: Arm) -> Study:
+    """The search for an arm's nuisance hyperparameters."""
+    return study.model_copy(
+        update={
+            "search": study.nuisance,
+            "nuisance": {},
+            "scientific": {},
+            "arms": {},
+            "fixed": {**study.fixed, **arm.overrides},
+            "budget": study.nuisance_samples,
+            "objective": (study.selected_by,),
+            "finalists": 1,
+        }
+    )
 
 
 def searched_configs(study: Study) -> list[Config]:

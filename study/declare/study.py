@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     Strict,
     ValidationError,
     field_validator,
@@ -60,7 +61,9 @@ class Study(BaseModel):
     arms: in place of it `{label: {hyperparameter: value, ...}}`, where an arm changes several at once.
     fixed: hyperparameters that hold for all arms; all others are at their defaults.
     nuisance: domains of hyperparameters that are tuned inside every arm, at `nuisance_samples` quasi-random points.
-        The point with the best mean of the metric `selected_by` is selected, and its reported metric shown.
+        The point with the best mean of the metric `selected_by` is selected, and its reported metric shown. With a
+        `sampler` they are searched instead: as many points in each arm, which the sampler suggests, with seed 0; the
+        other seeds tell of the best.
     selected_by, watched: metrics; by default those that the training names.
     search: in place of arms, where to look for good hyperparameters, with domains as in `scientific`; what a
         `tune.choice` chooses may be hyperparameters again, which are set with it alone.
@@ -91,7 +94,7 @@ class Study(BaseModel):
     nuisance_samples: Whole | None = Field(default=None, ge=1, le=4096)
     search: dict[str, Any] = Field(default_factory=dict)
     budget: Whole | None = Field(default=None, ge=1, le=MAX_BUDGET)
-    sampler: str = "tpe"
+    sampler: str = ""
     objective: tuple[str, ...] = ()
     start: tuple[dict[str, Any], ...] = ()
     finalists: Whole = Field(default=3, ge=1, le=MAX_FINALISTS)
@@ -104,6 +107,9 @@ class Study(BaseModel):
     name: str = ""
     question: str = ""
     source: str = ""
+    # By arm, the nuisance hyperparameters that a sampler found, and the keys of the trials that it began with.
+    _tuned: dict[str, Mapping[str, Any]] = PrivateAttr(default_factory=dict)
+    _begun: dict[str, str] = PrivateAttr(default_factory=dict)
 
     def __init__(self, **fields: Any) -> None:
         kind = training_of(fields.get("training"))
@@ -113,6 +119,7 @@ class Study(BaseModel):
             fields["selected_by"] = fields.get("selected_by") or kind.selected_by
         if fields.get("search"):
             fields["objective"] = fields.get("objective") or kind.selected_by
+            fields["sampler"] = fields.get("sampler") or "tpe"
             fields["claims"] = fields.get("claims") or _claims_of_search(kind, fields["objective"])
         if isinstance(published := fields.get("published"), Mapping):
             fields["published"] = {
@@ -186,13 +193,24 @@ class Study(BaseModel):
         """The arms in order; a label is the value itself, or `name=value, ...` where several vary."""
         candidates: list[dict[str, Any]] = [{}]
         labelled: list[tuple[str, dict[str, Any]]]
-        if self.nuisance and self.nuisance_samples:
+        if self.nuisance and self.nuisance_samples and not self.sampler:
             candidates = quasi_random_points(self.nuisance, self.nuisance_samples)
         if self.search:
             labelled = [(BASELINE, {}), *self.arms.items()]
         else:
             labelled = [*self.arms.items()] or [(self._label(point), point) for point in self._points()]
+        if self._tuned:
+            return [
+                Arm(label, overrides, [self._tuned[label]])
+                for label, overrides in labelled
+                if label in self._tuned
+            ]
         return [Arm(label, overrides, candidates) for label, overrides in labelled]
+
+    @property
+    def searches(self) -> bool:
+        """Whether a sampler suggests trials, of a search or in the arms."""
+        return bool(self.search or (self.nuisance and self.sampler))
 
     def _points(self) -> list[dict[str, Any]]:
         """What `scientific` spans: the product of its grids, times the points drawn from its domains."""
@@ -228,10 +246,23 @@ class Study(BaseModel):
         """The same with arms for what its search found: the hyperparameters of each, the best ones first."""
         return self.model_copy(update={"arms": dict(zip(self.labels[1:], points, strict=False))})
 
+    def with_tuned(self, found: Mapping[str, Mapping[str, Any]], begun: Mapping[str, str]) -> Study:
+        """The same with the arms of these labels, and the nuisance hyperparameters that were found for each; `begun`
+        are, by arm, the keys of the trials that their searches began with.
+        """
+        tuned = self.model_copy()
+        tuned._tuned, tuned._begun = dict(found), dict(begun)
+        return tuned
+
+    @property
+    def begun(self) -> dict[str, str]:
+        """Of a study with tuned arms, by arm the key of the trial that its search began with."""
+        return self._begun
+
     @cached_property
     def space(self) -> Space:
-        """Where it searches."""
-        return Space(self.search)
+        """Where it searches, itself or in its arms."""
+        return Space(self.search or self.nuisance)
 
     @property
     def varies(self) -> str:
@@ -253,7 +284,7 @@ class Study(BaseModel):
         `overrides` change the baseline and `fixed`, never what the arms set: that is a StudyError.
         """
         own = {**arm.overrides, **candidate}
-        for field in overrides.keys() & (own.keys() | (self.space.names if self.search else set())):
+        for field in overrides.keys() & (own.keys() | (self.space.names if self.searches else set())):
             raise StudyError(f"{self.name}: {field} is what its arms set, so it can't be set for all")
         if "seed" in overrides:
             raise StudyError("seed is no hyperparameter to set: seeds=N (--seeds N) runs the seeds 0 to N-1")

@@ -19,7 +19,10 @@ class Finalists:
 
 
 def finalists(search: Search) -> Finalists:
-    """The best points that are not the baseline. Trials that failed, diverged or were stopped early are none."""
+    """The best points that are not the baseline; of a search in an arm the best one, whichever it is.
+
+    Trials that failed, diverged or were stopped early are none.
+    """
     scores, study = search.scores(), search.study
     if not scores:
         return Finalists(
@@ -27,9 +30,10 @@ def finalists(search: Search) -> Finalists:
         )
     signs = [study.metrics[name].sign for name in study.objective]
     said = []
-    if best(scores, signs, 1) == [search.baseline.key]:
-        said.append("no point that was tried is better than the baseline")
-    scores.pop(search.baseline.key, None)
+    if not search.label:
+        if best(scores, signs, 1) == [search.baseline.key]:
+            said.append("no point that was tried is better than the baseline")
+        scores.pop(search.baseline.key, None)
     points = {one["key"]: one for one in reversed(search.suggestions)}
     found = [points[key] for key in best(scores, signs, study.finalists)]
     for name, end in study.space.edges(found[0]["point"]).items() if found else ():

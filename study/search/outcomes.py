@@ -23,7 +23,7 @@ class Outcome:
 
 
 class Outcomes:
-    """Outcomes by key; `order` has the keys in the order in which their trials ended.
+    """Outcomes by key; `order` has the keys in the order in which their trials ended, with their places in it.
 
     A trial that diverged counts as the metric's `worst`; where it has none, as the worst trial before it, so that no
     sampler looks for more of its kind.
@@ -33,7 +33,7 @@ class Outcomes:
         self._study, self._store, self._keep_stopped = study, store, keep_stopped
         self._found: dict[str, Outcome] = {}
         self._failed: set[str] = set()
-        self.order: dict[str, None] = {}
+        self.order: dict[str, int] = {}
         self.damaged: dict[str, str] = {}
 
     def known(self, key: str) -> bool:
@@ -46,14 +46,15 @@ class Outcomes:
         self.damaged = self._store.damaged(states.finished & keys.keys())
         over = states.finished | states.stopped if self._keep_stopped else states.finished
         ended = [key for key in keys if key in over - self.damaged.keys()]
-        self.order |= dict.fromkeys(ended)
+        for key in ended:
+            self.ended(key)
         return set(ended)
 
     def ended(self, key: str, failed: bool = False) -> None:
         """This trial has ended."""
         if failed:
             self._failed.add(key)
-        self.order.setdefault(key)
+        self.order.setdefault(key, len(self.order))
 
     def of(self, key: str) -> Outcome:
         """What came of a trial that has ended."""

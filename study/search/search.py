@@ -19,7 +19,7 @@ from study.ranking import best
 from study.search.outcomes import Outcome, Outcomes
 from study.search.sampler import Sampler
 from study.seeds import seed_of
-from study.store.trial_store import TrialStore
+from study.store.trial_store import TrialStore, searches_of
 
 # What is trained in a search, so that other seeds tell what was found.
 SEED = 0
@@ -28,8 +28,8 @@ REPEATS, MOST_REPEATS = 10, 500
 
 
 class Search:
-    """Suggests trials, is told which of them have ended, and keeps both in `record` (record["search"]), which it saves
-    before a trial is handed out.
+    """Suggests trials, is told which of them have ended, and keeps both in the study's `record`, which it saves before
+    a trial is handed out: in record["search"] or, of a search in the arm `label`, in record["tuning"][label].
 
     A suggestion depends on those before and on what was known of them, which the record tells. So whenever a process
     is killed, the next one goes on as if nothing had been: what was suggested is trained, then comes what would have
@@ -47,10 +47,12 @@ class Search:
         store: TrialStore,
         keep_stopped: bool,
         fresh: bool,
+        label: str = "",
     ) -> None:
         self.study, self.record, self.baseline = study, record, replace(baseline, study=study.name)
+        self.label = label
         self._folder, self._overrides, self._store, self._fresh = folder, overrides, store, fresh
-        self._said: dict[str, Any] = record["search"]
+        self._said: dict[str, Any] = searches_of(record)[label]
         self._space = study.space
         self._sampler = Sampler(
             study.sampler,
@@ -60,9 +62,10 @@ class Search:
         )
         self.outcomes = Outcomes(study, store, keep_stopped)
         self._starts = start_points(study, overrides)
-        self._told: set[int] = set()
         self._repeats = 0
         self._queue: list[str] = []
+        self._first: dict[str, int] = {}  # of each distinct trial the number of its first suggestion
+        self._unheard: set[int] = set()  # numbers of suggestions of which the sampler has not been told
         if fresh:
             self._said |= {"best": "", "over": False, "suggestions": []}
         self._replay()
@@ -77,8 +80,7 @@ class Search:
     @property
     def keys(self) -> list[str]:
         """Those of the distinct trials, in the order of their suggestions, within the budget."""
-        keys = dict.fromkeys(one["key"] for one in self.suggestions if one["key"])
-        return list(keys)[: self.study.budget]
+        return list(self._first)[: self.study.budget]
 
     def samples(self) -> list[Trial]:
         """The baseline's trial, and those at the lower and the upper ends of all ranges, where these can be."""
@@ -102,8 +104,7 @@ class Search:
             return ""
         metric = self.study.metrics[self.study.objective[0]]
         key = best(scores, [metric.sign], 1)[0]
-        number = next(n for n, one in enumerate(self.suggestions) if one["key"] == key)
-        return f"best {metric.title} {metric.text(scores[key][0])} (point {number})"
+        return f"best {metric.text(scores[key][0])} (point {self._first[key]})"
 
     def save(self) -> None:
         """Keep the record, with what is the best so far."""
@@ -114,7 +115,7 @@ class Search:
         """Keys of what may still be suggested: the one that it begins with, where it has not, and names for what is not
         known.
         """
-        keys = [f"{self.study.name} {number}" for number in range(self.left())]
+        keys = [f"{self.study.name} {self.label} suggestion {number}" for number in range(self.left())]
         if keys and not self.suggestions and self._starts:
             keys[0] = self._keyed(self._space.values(self._starts[0]))[0] or keys[0]
         return keys
@@ -153,8 +154,9 @@ class Search:
 
     def trial(self, key: str) -> Trial:
         """The trial of this key, which was suggested."""
-        number, one = next((n, one) for n, one in enumerate(self.suggestions) if one["key"] == key)
-        return self._trial(key, one["values"], f"point {number}")
+        number = self._first[key]
+        one = self.suggestions[number]
+        return self._trial(key, one["values"], f"{self.label} point {number}".strip())
 
     def _trial(self, key: str, values: Mapping[str, Any], arm: str) -> Trial:
         return replace(self.baseline, key=key, config=self._config(values), arm=arm)
@@ -168,7 +170,7 @@ class Search:
         self._tell(knew)
         point = self._sampler.suggest(self._start())
         key, values = self._keyed(self._space.values(point))
-        known = any(one["key"] == key for one in self.suggestions)
+        known = key in self._first
         made = {"point": point, "values": values, "key": key, "knew": knew}
         self._add(made)
         if not known:
@@ -188,19 +190,26 @@ class Search:
         return key, config.model_dump(mode="json", include={*values})
 
     def _add(self, one: dict[str, Any]) -> None:
-        new = one["key"] and all(one["key"] != before["key"] for before in self.suggestions)
+        new = one["key"] and one["key"] not in self._first
         self._repeats = 0 if new else self._repeats + 1
+        number = len(self.suggestions)
+        if one["key"]:
+            self._first.setdefault(one["key"], number)
+        self._unheard.add(number)
         self.suggestions.append(one)
 
     def _news(self) -> list[int]:
         """The numbers of suggestions that have ended, of which the sampler was not told, in the order of their ends."""
-        place = {"": -1, **{key: at for at, key in enumerate(self.outcomes.order)}}
-        numbers = (n for n, one in enumerate(self.suggestions) if n not in self._told and one["key"] in place)
-        return sorted(numbers, key=lambda n: (place[self.suggestions[n]["key"]], n))
+        place, key_of = (
+            {"": -1, **self.outcomes.order},
+            {n: self.suggestions[n]["key"] for n in self._unheard},
+        )
+        numbers = (n for n, key in key_of.items() if key in place)
+        return sorted(numbers, key=lambda n: (place[key_of[n]], n))
 
     def _tell(self, numbers: list[int]) -> None:
         """Tell the sampler what came of these."""
-        self._told.update(numbers)
+        self._unheard.difference_update(numbers)
         for number in numbers:
             key = self.suggestions[number]["key"]
             outcome = self.outcomes.of(key) if key else Outcome()
@@ -219,15 +228,13 @@ class Search:
     def _replay(self) -> None:
         """Go through what earlier runs suggested, as it came."""
         suggestions, self._said["suggestions"] = self.suggestions, []
-        ended = self.outcomes.stored(one["key"] for one in suggestions)
+        ended = self.outcomes.stored(one["key"] for one in suggestions) | {""}
         for at, one in enumerate(suggestions):
             if len(self.keys) == self.study.budget:  # an earlier run had a larger one, and suggested more
                 self._said["suggestions"] += suggestions[at:]
                 break
             # What could be told twice ended in two runs: damaged and trained again, or stopped and then continued.
-            self._tell(
-                [n for n in one["knew"] if n not in self._told and suggestions[n]["key"] in ended | {""}]
-            )
+            self._tell([n for n in one["knew"] if n in self._unheard and suggestions[n]["key"] in ended])
             self._sampler.suggested(one["point"], self._start())
             self._add(one)
         self._queue = [key for key in self.keys if key not in ended]

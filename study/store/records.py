@@ -222,7 +222,8 @@ class StudyRecord(FileRecord):
     among an arm's candidates ("" where nothing is tuned). `data` are the hyperparameters that choose the data, as
     they were in this run; `published_for` the same as the study declares them. `published` is in the metrics' units.
     `planned_seeds` is how many it planned before it was first run, None where none or others were; `looked_at` are the
-    numbers of seeds with which it was run, ascending.
+    numbers of seeds with which it was run, ascending. `tuning` are, by arm, the searches for its nuisance
+    hyperparameters.
     """
 
     name: str
@@ -250,6 +251,7 @@ class StudyRecord(FileRecord):
     published: dict[str, dict[str, float]]
     claims: list[Claim]
     search: SearchRecord | None = None
+    tuning: dict[Label, SearchRecord] = Field({}, max_length=MOST_NUMBERS)
 
     @model_validator(mode="after")
     def _arms_fit_together(self) -> StudyRecord:
@@ -262,7 +264,8 @@ class StudyRecord(FileRecord):
             raise ValueError(f"a claim is about what is no arm: {', '.join(sorted(unknown))}")
         metrics = {metric.name for metric in self.metrics}
         named = [self.watched, *filter(None, (self.selected_by, *(claim.metric for claim in self.claims)))]
-        named += self.search.objectives if self.search else []
+        for search in (self.search, *self.tuning.values()):
+            named += search.objectives if search else []
         named += [claim.minus for claim in self.claims if claim.minus]
         named += [metric.series for metric in self.metrics]
         named += [metric for values in self.published.values() for metric in values]

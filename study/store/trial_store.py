@@ -326,14 +326,25 @@ def arms_of(record: dict[str, Any]) -> list[dict[str, Any]]:
         return arms
     known = {key for arm in arms for candidate in arm["candidates"] for key in candidate["keys"]}
     points: dict[str, dict[str, Any]] = {}
-    for number, one in enumerate(record["search"]["suggestions"]):
-        candidate = {"overrides": {}, "keys": [one["key"]]}
-        arm = {"label": f"point {number}", "overrides": one["values"], "candidates": [candidate]}
-        points.setdefault(one["key"], arm)
+    for label, search in searches_of(record).items():
+        for number, one in enumerate(search["suggestions"]):
+            candidate = {"overrides": {}, "keys": [one["key"]]}
+            name = f"{label} point {number}".strip()
+            arm = {"label": name, "overrides": one["values"], "candidates": [candidate]}
+            points.setdefault(one["key"], arm)
     return arms + [points[key] for key in searched if key not in known]
 
 
 def searched_keys(record: dict[str, Any]) -> list[str]:
-    """The keys of the trials that a study's search suggested, each once, as many as its budget allows."""
-    search = record.get("search") or {"suggestions": [], "budget": 0}
-    return list(dict.fromkeys(one["key"] for one in search["suggestions"] if one["key"]))[: search["budget"]]
+    """The keys of the trials that a study's searches suggested, each once, as many as their budgets allow."""
+    found: dict[str, None] = {}
+    for search in searches_of(record).values():
+        keys = dict.fromkeys(one["key"] for one in search["suggestions"] if one["key"])
+        found |= dict.fromkeys(list(keys)[: search["budget"]])
+    return list(found)
+
+
+def searches_of(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """A study's searches by the arms in which they tune; one that makes arms has no label."""
+    search, tuning = record.get("search"), record.get("tuning")
+    return {"": search} if search else tuning or {}
