@@ -75,7 +75,7 @@ STUDY = study.Study(
 
 
 def study_file(folder: Path, sampler: str = "tpe", budget: int = BUDGET, seeds: int = 2) -> Path:
-    file = folder / "hartmann.py"
+    file = folder / "minimum.py"
     file.write_text(STUDY_FILE.format(here=str(HERE), budget=budget, sampler=sampler, seeds=seeds))
     return file
 
@@ -104,12 +104,12 @@ def found(tool: str, folder: Path) -> np.ndarray:
     from study.store.trial_store import searched_keys
 
     results = load(folder / "r")
-    keys = searched_keys(results.studies["hartmann"])
+    keys = searched_keys(results.studies["minimum"])
     return results.trials.set_index("key").loc[keys, ["noisy", "value"]].to_numpy()
 
 
 def start(words: list[str], folder: Path) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "STEPS_FILE": str(folder / "steps")}
+    environment = {**os.environ, "STEPS_FILE": str(folder / "steps"), "PYTHONPATH": str(HERE)}
     return subprocess.Popen(
         words, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -231,9 +231,9 @@ def truth(repeats: int, budget: int = 16) -> None:
                 in_process=True, progress=False,
             )  # fmt: skip
             results = load(Path(name) / "r")
-            (verdict,) = verdicts(results, "hartmann")
+            (verdict,) = verdicts(results, "minimum")
             false += verdict.verdict == REPRODUCED
-            keys = searched_keys(results.studies["hartmann"])
+            keys = searched_keys(results.studies["minimum"])
             scores = results.trials.set_index("key").noisy[keys]
             gains.append(scores.iloc[0] - scores.min())
     print(

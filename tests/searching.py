@@ -50,6 +50,44 @@ def bowl(folder: Path, pause: float = 0.0, widest: int = 40, budget: int = 14) -
     return path
 
 
+# The best lr is 0.01 in arm a and 0.1 in arm b, which is worse by 3.
+TUNED = '''"""Is a better than b?"""
+import math, random, time
+from ray import tune
+import study
+
+class Bowl(study.Training):
+    class Config(study.Config):
+        kind: str = "a"
+        lr: float = 1.0
+
+    metrics = (study.lower("loss"), study.lower("val_loss"))
+    selected_by, watched, version = "val_loss", "val_loss", "1"
+
+    def __init__(self, config, data, seed, device):
+        self.steps, self.config, self.seed = 10, config, seed
+
+    def step(self, t):
+        time.sleep({pause})
+        bottom, more = {{"a": (-2, 0.0), "b": (-1, 3.0)}}[self.config.kind]
+        at = (math.log10(self.config.lr) - bottom) ** 2 + more
+        drawn = random.Random(f"{{self.config}} {{self.seed}} {{t}}")
+        return {{"loss": at + drawn.gauss(0, 0.05), "val_loss": at + drawn.gauss(0, 0.05)}}
+
+STUDY = study.Study(
+    title="Tuned", training=Bowl, scientific={{"kind": tune.grid_search(["a", "b"])}},
+    nuisance={{"lr": tune.loguniform(1e-4, 1.0)}}, nuisance_samples=8, {sampler} seeds=4,
+    claims=[study.above("loss", "b is worse than a.", "b", "a")],
+)
+'''
+
+
+def tuned(folder: Path, pause: float = 0.0, sampler: str = "sampler='tpe',") -> Path:
+    path = folder / "tuned.py"
+    path.write_text(TUNED.format(pause=pause, sampler=sampler))
+    return path
+
+
 def record(storage: Path, name: str = "bowl") -> dict[str, Any]:
     found: dict[str, Any] = json.loads((storage / "studies" / f"{name}.json").read_text())
     return found

@@ -87,6 +87,18 @@ def blocks() -> dict[str, str]:
 STUDIES = [name for name, text in blocks().items() if "STUDY =" in text]
 
 
+def test_the_example_that_searches_goes_the_whole_way(examples: Study) -> None:
+    words = ["search_network.py", "--set", "epochs=1", "--budget", "5", "--seeds", "2"]
+    assert (
+        json.loads(examples("plan", *words, "--json").stdout)["to_train"] == 5 + 2 + 3
+    )  # the baseline is no point of the space
+    tuned = examples("tune", *words, "--in-process")
+    assert tuned.returncode == 0, tuned.stderr
+    assert "baseline" in tuned.stdout
+    assert examples("report").returncode == 0
+    assert "trials were suggested by tpe" in (examples.folder / "report/report.md").read_text()
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_code_of_the_guide_works_as_it_stands(study: Study, name: str) -> None:
     text = blocks()[name]

@@ -11,52 +11,15 @@ import pytest
 from conftest import Study as Command
 from conftest import wait_until
 from ray import tune
+from searching import record, tuned
 
 import study
 from analysis import load
 from study import Study, StudyError
 
-# The best lr is 0.01 in arm a and 0.1 in arm b, which is worse by 3.
-TUNED = '''"""Is a better than b?"""
-import math, random, time
-from ray import tune
-import study
 
-class Bowl(study.Training):
-    class Config(study.Config):
-        kind: str = "a"
-        lr: float = 1.0
-
-    metrics = (study.lower("loss"), study.lower("val_loss"))
-    selected_by, watched, version = "val_loss", "val_loss", "1"
-
-    def __init__(self, config, data, seed, device):
-        self.steps, self.config, self.seed = 10, config, seed
-
-    def step(self, t):
-        time.sleep({pause})
-        bottom, more = {{"a": (-2, 0.0), "b": (-1, 3.0)}}[self.config.kind]
-        at = (math.log10(self.config.lr) - bottom) ** 2 + more
-        drawn = random.Random(f"{{self.config}} {{self.seed}} {{t}}")
-        return {{"loss": at + drawn.gauss(0, 0.05), "val_loss": at + drawn.gauss(0, 0.05)}}
-
-STUDY = study.Study(
-    title="Tuned", training=Bowl, scientific={{"kind": tune.grid_search(["a", "b"])}},
-    nuisance={{"lr": tune.loguniform(1e-4, 1.0)}}, nuisance_samples=8, {sampler} seeds=4,
-    claims=[study.above("loss", "b is worse than a.", "b", "a")],
-)
-'''
-
-
-def tuned(folder: Path, pause: float = 0.0, sampler: str = "sampler='tpe',") -> Path:
-    path = folder / "tuned.py"
-    path.write_text(TUNED.format(pause=pause, sampler=sampler))
-    return path
-
-
-def record(storage: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((storage / "studies/tuned.json").read_text())
-    return found
+def of_study(storage: Path) -> dict[str, Any]:
+    return record(storage, "tuned")
 
 
 def run(*studies: Any, **more: Any) -> Any:
@@ -65,7 +28,7 @@ def run(*studies: Any, **more: Any) -> Any:
 
 def test_each_arm_gets_its_own_and_other_seeds_tell(tmp_path: Path) -> None:
     frame = run(tuned(tmp_path), storage=tmp_path / "r")
-    found, results = record(tmp_path / "r"), load(tmp_path / "r")
+    found, results = of_study(tmp_path / "r"), load(tmp_path / "r")
     assert found["tuning"].keys() == {"a", "b"}
     trials = results.trials.set_index("key")
     for arm, best in (("a", 0.01), ("b", 0.1)):
@@ -101,7 +64,7 @@ def test_killed_it_goes_on_as_if_it_had_not_been(tmp_path: Path, study: Command)
         process.communicate()
     assert kills == 3
     assert study(*words, "killed").returncode == 0
-    whole, killed = record(tmp_path / "whole"), record(tmp_path / "killed")
+    whole, killed = of_study(tmp_path / "whole"), of_study(tmp_path / "killed")
     for arm in "ab":
         assert killed["tuning"][arm]["suggestions"] == whole["tuning"][arm]["suggestions"]
     assert killed["arms"] == whole["arms"]
@@ -124,12 +87,12 @@ def test_through_ray_several_at_once(tmp_path: Path, study: Command) -> None:
 def test_a_sampler_can_be_asked_for_and_more_points(tmp_path: Path) -> None:
     sobol = tuned(tmp_path, sampler="")
     run(sobol, storage=tmp_path / "sobol")
-    assert "tuning" not in record(tmp_path / "sobol")
+    assert "tuning" not in of_study(tmp_path / "sobol")
     for budget in (4, 6):
         run(sobol, storage=tmp_path / "r", sampler="random", budget=budget)
-    found = record(tmp_path / "r")["tuning"]
+    found = of_study(tmp_path / "r")["tuning"]
     run(sobol, storage=tmp_path / "other", sampler="random", budget=6)
-    assert record(tmp_path / "other")["tuning"] == found
+    assert of_study(tmp_path / "other")["tuning"] == found
     assert {arm: len(one["suggestions"]) for arm, one in found.items()} == {"a": 6, "b": 6}
 
 
@@ -154,11 +117,11 @@ def test_an_arm_in_which_nothing_can_be_trained_is_left_out(tmp_path: Path) -> N
         nuisance={"lr": tune.uniform(0, 1)}, nuisance_samples=3, seeds=2,
     )  # fmt: skip
     run(given, storage=tmp_path)
-    found = record(tmp_path)
+    found = of_study(tmp_path)
     assert [arm["label"] for arm in found["arms"]] == ["a"]
     assert len(found["tuning"]["b"]["suggestions"]) == 3
     run(given, storage=tmp_path)
-    assert record(tmp_path)["tuning"] == found["tuning"]
+    assert of_study(tmp_path)["tuning"] == found["tuning"]
 
 
 BOWL = {"title": "T", "arms": {"a": {}, "b": {"momentum": 0.5}}, "fixed": {"validation_size": 100}}
