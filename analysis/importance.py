@@ -22,19 +22,20 @@ def importance(results: Results, study: str) -> dict[str, float]:
     search, metric = results.studies[study]["search"], objectives(results, study)[0]
     chosen = {one["key"]: one["point"] for one in reversed(search["suggestions"])}
     table = points(results, study).dropna(subset=[metric.name])
-    table = table[[all(name["name"] in chosen[key] for name in search["space"]) for key in table.key]]
+    space = [one for one in search["space"] if all(one["name"] in chosen[key] for key in table.key)]
     try:
         import optuna
     except ImportError:
         return {}
-    if len(table) < FEWEST:
+    if len(table) < FEWEST or not space:
         return {}
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    distributions = {one["name"]: _distribution(optuna.distributions, one) for one in search["space"]}
+    distributions = {one["name"]: _distribution(optuna.distributions, one) for one in space}
     of_search = optuna.create_study(direction="maximize" if metric.better == "higher" else "minimize")
     for key, value in zip(table.key, table[metric.name], strict=True):
+        params = {name: chosen[key][name] for name in distributions}
         of_search.add_trial(
-            optuna.trial.create_trial(params=chosen[key], distributions=distributions, value=float(value))
+            optuna.trial.create_trial(params=params, distributions=distributions, value=float(value))
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -16,7 +16,7 @@ from .figures import STYLE, labelled, new_figure, noted
 from .importance import importance
 from .own_matplotlib import Axes, Figure, Normalize, colormaps, style
 from .results import Results
-from .searching import best_so_far, objectives, of_random, points, scores
+from .searching import best_so_far, objectives, of_random, points, scores, title_of
 from .series import Values
 
 MAP = "viridis"
@@ -76,10 +76,11 @@ def draw_points(results: Results, study: str) -> Figure:
             x, y = _placed(axes, "x", one, known[f"at.{one['name']}"]), known[metric.name].to_numpy(float)
             axes.plot(x, y, "o", color="C0", markersize=3, alpha=0.6)
             share = f" ({shares[one['name']]:.0%})" if one["name"] in shares else ""
-            axes.set_xlabel(labelled(one["name"]) + share)
+            axes.set_xlabel(labelled(title_of(record["search"]["space"], one["name"])) + share)
             axes.set_ylabel("" if place % ACROSS else labelled(metric.title))
         if len(space) > 1:
-            _draw_over_two(figure, all_axes[len(space)], space[:2], known, metric)
+            titles = [title_of(record["search"]["space"], one["name"]) for one in space[:2]]
+            _draw_over_two(figure, all_axes[len(space)], space[:2], titles, known, metric)
         explained = (
             " In brackets: which share of what is explained it explains (PED-ANOVA)." if shares else ""
         )
@@ -102,10 +103,14 @@ def draw_parallel(results: Results, study: str) -> Figure:
                 range(len(space)),
                 [column[line] for column in columns],
                 color=colormaps[MAP](ranks[line]),
+                marker=".",  # seen where the dimensions beside it don't apply
+                markersize=2.5,
                 lw=1,
                 alpha=0.6,
             )
-        axes.set_xticks(range(len(space)), [labelled(one["name"]) for one in space])
+        titles = [labelled(title_of(record["search"]["space"], one["name"])) for one in space]
+        slanted = {"rotation": 20, "ha": "right", "rotation_mode": "anchor"} if len(space) > 4 else {}
+        axes.set_xticks(range(len(space)), titles, fontsize=7, **slanted)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.set_ylim(-0.12, 1.12)
@@ -130,7 +135,12 @@ def _draw_front(
 
 
 def _draw_over_two(
-    figure: Figure, axes: Axes, space: Sequence[dict[str, Any]], known: pd.DataFrame, metric: Metric
+    figure: Figure,
+    axes: Axes,
+    space: Sequence[dict[str, Any]],
+    titles: Sequence[str],
+    known: pd.DataFrame,
+    metric: Metric,
 ) -> None:
     """Trials over two dimensions, coloured by the metric; contours where both are numbers and there are enough."""
     first, second = space
@@ -139,7 +149,9 @@ def _draw_over_two(
     values = known[metric.name].to_numpy(float)
     here = ~(np.isnan(x) | np.isnan(y))
     x, y, values = x[here], y[here], values[here]
-    axes.set(xlabel=labelled(first["name"]), ylabel=labelled(second["name"]))
+    axes.set(
+        xlabel=labelled(title_of(space, first["name"])), ylabel=labelled(title_of(space, second["name"]))
+    )
     if not len(values):
         return
     scale = Normalize(float(values.min()), float(values.max()))

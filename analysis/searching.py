@@ -8,13 +8,14 @@ Selection, JMLR 2010).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from study.declare.dimension import Dimension
+from study.lineage import told
 from study.metric import Metric
 from study.ranking import best
 from study.store.fields import moment
@@ -133,7 +134,7 @@ def honest(results: Results, study: str, metric: Metric) -> pd.DataFrame:
         rows.append(
             {
                 "arm": arm["label"],
-                "point": ", ".join(f"{name}={value}" for name, value in arm["overrides"].items()),
+                "point": "; ".join(filter(None, (_set(arm["overrides"]), told(arm.get("lineage", []))))),
                 "in_search": math.nan if alone is None else float(alone) * metric.scale,
                 "with_others": clean.mean,
                 "half_width": clean.half_width,
@@ -148,6 +149,24 @@ def honest(results: Results, study: str, metric: Metric) -> pd.DataFrame:
     table["luck"] = table.gain_in_search - table.gain
     table.loc[table.index[0], ["gain_in_search", "luck"]] = math.nan
     return table
+
+
+def title_of(space: Sequence[dict[str, Any]], name: str) -> str:
+    """A dimension's name with the choices on which it depends as they are written: `lr, optimizer=adam`."""
+    choices = {one["name"]: one["choices"] for one in space}
+    *within, last = name.split(".")
+    found, before = [last], ""
+    for part in within:
+        one, _, place = part.rpartition("=")
+        texts = choices.get(before + one) or []
+        text = (texts[int(place)] if place.isdecimal() and int(place) < len(texts) else "") or part
+        found.append(text if "=" in text else f"{one}={text}")
+        before += f"{part}."
+    return ", ".join(found)
+
+
+def _set(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
 def edges(results: Results, study: str) -> dict[str, str]:
@@ -167,12 +186,20 @@ def said(results: Results, study: str) -> Iterator[str]:
     """What a reader must know of the search, in sentences."""
     search, found = results.studies[study]["search"], points(results, study)
     counts = found.status.value_counts()
+    if generations := search.get("generations"):
+        copies = sum(bool(one["lineage"]) for one in search["suggestions"])
+        yield (
+            f"{len(generations[0])} members were trained side by side (pbt), {len(generations)} of 10 tenths so far; "
+            f"{copies} times a worse one ended, and a copy of a better one went on in its place."
+        )
     others = {"diverged": "diverged", "stopped": "were stopped early", "": "are not over"}
     less = " and ".join(f"{counts[status]} {what}" for status, what in others.items() if status in counts)
     tried = f"{len(found):,} of {search['budget']:,} trials were suggested by {search['sampler']}"
-    yield f"{tried}, of which {less}." if less else f"{tried}."
+    if not generations:
+        yield f"{tried}, of which {less}." if less else f"{tried}."
     for name, end in edges(results, study).items():
-        yield f"The best point lies at the {end} end of {name}: beyond it there may be better ones."
+        title = title_of(search["space"], name)
+        yield f"The best point lies at the {end} end of {title}: beyond it there may be better ones."
     for metric in objectives(results, study):
         yield from _told(honest(results, study, metric), metric)
 

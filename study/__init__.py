@@ -66,6 +66,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     images.cost              parameters and FLOPs, mostly without torch
 
     analysis                 the folder analysis, whatever a user's files are called
+    lineage                  hyperparameters that change in the middle of a trial
     key                      what makes two trials the same
     recording                what the record of a study says
     plan                     which trials are to be trained
@@ -73,6 +74,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     search.sampler           Optuna's samplers, repeatable
     search.outcomes          what came of the trials of a search
     search.search            its suggestions, and what is next
+    search.population        trials trained together, tenth by tenth
     search.source            those of several studies
     search.finalists         the best points, to be trained with other seeds
     search.searching         plans with searches

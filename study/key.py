@@ -7,16 +7,20 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from study.lineage import Lineage
 from study.training import Config, Training
 
 
-def trial_keys(kind: type[Training], config: Config, seeds: Iterable[int], data: str) -> list[str]:
-    """A key for each seed, 32 hex digits: sha256 over the training's identity, its hyperparameters, the seed and
-    the data's fingerprint.
+def trial_keys(
+    kind: type[Training], config: Config, seeds: Iterable[int], data: str, lineage: Lineage = ()
+) -> list[str]:
+    """A key for each seed, 32 hex digits: sha256 over the training's identity, its hyperparameters and how they change
+    meanwhile, the seed and the data's fingerprint.
 
     Two trials with one key are one trial, in whatever study they occur.
     """
-    return _keys(kind.identity(config), config, seeds, data)
+    changes = {"lineage": lineage} if lineage else {}
+    return _keys({**kind.identity(config), **changes}, config, seeds, data)
 
 
 def former_keys(kind: type[Training], config: Config, seeds: Iterable[int], data: str) -> list[list[str]]:

@@ -12,6 +12,7 @@ from study.declare.data import SharedData
 from study.declare.study import Study
 from study.errors import StudyError
 from study.key import former_keys, trial_keys
+from study.lineage import Lineage
 from study.recording import record_of, unreadable
 from study.store.records import MOST_NAME_BYTES, STUDY_NAME
 from study.store.trial_store import States, TrialStore, keys_of
@@ -26,6 +27,8 @@ class Trial:
     """One distinct training, and the first study and arm that ask for it.
 
     `training` is its name, `data` the fingerprint of what it is trained on, `watched` the metric that is followed.
+    `config` are the hyperparameters that it begins with, which may change (`lineage`). One of a population is trained
+    `until` so many tenths of its steps are done, and may be continued later.
     """
 
     key: str
@@ -36,11 +39,18 @@ class Trial:
     study: str
     arm: str
     watched: str
+    lineage: Lineage = ()
+    until: int | None = None
 
     @property
     def name(self) -> str:
         """How a person tells trials apart: `network_width 25 seed 1`."""
         return f"{self.study} {self.arm} seed {self.seed}"
+
+    @property
+    def part(self) -> str:
+        """What stands for what is trained now: the key, of one of a population with the tenth."""
+        return self.key if self.until is None else f"{self.key} {self.until}"
 
     def travelling(self) -> Trial:
         """The same with its config as plain data, which needs no class of the user's where it arrives."""
@@ -67,6 +77,10 @@ class Source(Protocol):
 
     def known(self) -> list[str]:
         """The keys of trials that it gave in earlier runs and that have ended, in the order of their ends."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether there may be a next one when those that were given have ended, though there is none now."""
 
     def next(self) -> Trial | None:
         """A trial to train now, or None: there is none, now or at all."""
@@ -210,19 +224,21 @@ def make_plan(
                 except StudyError as error:
                     mistakes += error.mistakes
                     continue
-                keys = trial_keys(kind, config, range(n), fingerprint)
-                for former in former_keys(kind, config, range(n), fingerprint):
+                keys = trial_keys(kind, config, range(n), fingerprint, arm.lineage)
+                for former in former_keys(kind, config, range(n), fingerprint) if not arm.lineage else ():
                     keys = [old if old in states else new for new, old in zip(keys, former, strict=True)]
                 for seed, key in enumerate(keys):
                     made = Trial(
-                        key, kind.called(), config, seed, fingerprint, study.name, arm.label, study.watched
-                    )
+                        key, kind.called(), config, seed, fingerprint, study.name, arm.label, study.watched,
+                        arm.lineage,
+                    )  # fmt: skip
                     trials.setdefault(key, made)
                 # As the trials have them: a study may give them as NumPy's numbers, or as fractions.
                 values = config.model_dump(mode="json")
                 set_by_arm = {name: values[name] for name in arm.overrides}
                 candidates.append({"overrides": {name: values[name] for name in candidate}, "keys": keys})
-            arms.append({"label": arm.label, "overrides": set_by_arm, "candidates": candidates})
+            changes = {"lineage": [[*one] for one in arm.lineage]} if arm.lineage else {}
+            arms.append({"label": arm.label, "overrides": set_by_arm, "candidates": candidates, **changes})
         if not mistakes:  # a record says what holds, such as the data
             planned = study.seeds if of_arms is None else None
             records.append(record_of(study, planned, arms, overrides or {}, store))

@@ -63,7 +63,7 @@ def rows_of(
 def _unsuggested(record: dict[str, Any]) -> int:
     """How many trials its searches may still suggest."""
     return sum(
-        int(search["budget"]) - len(searched_keys({"search": search}))
+        max(0, int(search["budget"]) - len(searched_keys({"search": search})))
         for search in searches_of(record).values()
         if not search["over"]
     )

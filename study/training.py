@@ -118,6 +118,8 @@ class Training:
     selected_by: ClassVar[str] = ""
     #: Hyperparameters that change neither the memory nor the time of a step.
     same_load: ClassVar[Sequence[str]] = ()
+    #: Hyperparameters that may change in the middle of a trial, see `change`.
+    changes: ClassVar[Sequence[str]] = ()
     #: What its speed counts, see `counted`.
     counts: ClassVar[str] = "steps"
     #: Whether a killed trial continues. If not, it starts anew.
@@ -219,6 +221,14 @@ class Training:
                 return
             seed_step(i)
             yield self.step(i)
+
+    def change(self, config: Any) -> None:
+        """Go on with this config, in which hyperparameters that `changes` names are others: as members of a population
+        do (sampler "pbt").
+
+        It must come to the same as a training that is made with this config and goes on from this one's `state_dict`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no change(self, config), and names changes")
 
     def counted(self, t: int) -> int:
         """How many of what `counts` names the first t steps take."""

@@ -20,6 +20,7 @@ ROOMS = [
     {"meaning", "paths", "process"},
     {"generator_state"},
     {"own_code", "metric", "state"},
+    {"lineage"},
     {"training"},
     {"functions", "commands", "declare"},
     {"store"},

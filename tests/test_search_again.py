@@ -14,7 +14,7 @@ from searching import Picky, bowl, picky, record, suggested, written
 import study
 from analysis import load
 from analysis.importance import importance
-from analysis.searching import best_so_far, edges, honest, objectives, of_random, points
+from analysis.searching import best_so_far, edges, honest, objectives, of_random, points, title_of
 from study import Study, StudyError
 from study.store.records import STUDY, Damaged, decoded, encoded
 
@@ -125,6 +125,22 @@ def test_spaces_in_steps_are_searched_to_their_ends_and_reported(tmp_path: Path,
     assert sum(shares.values()) == pytest.approx(1)
     assert edges(results, "steps") == {"x": "lower", "n": "lower"}
     assert record(tmp_path, "steps")["arms"][1]["overrides"] == {"x": 0.0, "n": 8}
+
+
+def test_what_depends_on_a_choice_is_called_by_it_and_what_all_have_is_weighed(tmp_path: Path) -> None:
+    space = {
+        "b": tune.randint(0, 3),
+        "a": tune.choice([{"a": tune.randint(0, 3)}, {"a": 5}]),
+    }
+    run(picky(search=space, budget=30, sampler="random"), storage=tmp_path)
+    results = load(tmp_path)
+    assert importance(results, "picky").keys() <= {"a", "b"}
+    assert importance(results, "picky")
+    said = record(tmp_path, "picky")["search"]["space"]
+    names = [one["name"] for one in said]
+    assert names == ["b", "a", "a=0.a"]
+    assert [title_of(said, name) for name in names[:2]] == ["b", "a"]
+    assert title_of(said, "a=0.a") == "a, a=0"  # the choice fixes nothing that it could be called by
 
 
 def test_hyperparameters_that_do_not_fit_the_data_cost_nothing(tmp_path: Path) -> None:

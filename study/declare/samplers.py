@@ -26,4 +26,5 @@ SAMPLERS = {
     "nsga2": Kind(True, 8, True),  # NSGA-II, a genetic algorithm
     "qmc": Kind(False, 8, True),  # quasi-random points (Sobol), scrambled
     "random": Kind(True, 8, False),  # random points
+    "pbt": Kind(False, 1, False),  # a population that is trained together, no sampler of Optuna's
 }

@@ -90,6 +90,8 @@ def _space_mistakes(study: Study, space: Space, what: str) -> Iterator[str]:
     if kind and space.conditional and not kind.conditional:
         able = ", ".join(name for name, one in SAMPLERS.items() if one.conditional)
         yield f"sampler = {study.sampler!r}: can't search where some hyperparameters depend on others; {able} can"
+    if study.sampler == "pbt":
+        yield from _population_mistakes(study, space, what)
     for values in study.start:
         try:
             space.point(values)
@@ -97,6 +99,22 @@ def _space_mistakes(study: Study, space: Space, what: str) -> Iterator[str]:
             yield f"start: {error}"
     if study.search:
         yield from dict.fromkeys(_value_mistakes(study, what, space, [{}]))
+
+
+def _population_mistakes(study: Study, space: Space, what: str) -> Iterator[str]:
+    """Why its training can't be trained as a population."""
+    kind = study.kind
+    if what == "nuisance":
+        yield "sampler = 'pbt': trains what a study searches, no nuisance hyperparameters"
+    if not kind.continues:
+        yield f"sampler = 'pbt': {kind.called()} can't be continued, so that no trial could go on from another's state"
+    elif fixed := sorted(space.names - {*kind.changes}):
+        yield (
+            f"sampler = 'pbt': {', '.join(fixed)} can't change while {kind.called()} trains; what can is "
+            f"{listed(kind.changes) if kind.changes else 'nothing: name it in `changes`, and write change(config)'}"
+        )
+    if study.budget == 1:
+        yield "sampler = 'pbt': budget = 1: a population has two members or more"
 
 
 def mistakes_of_tuning(study: Study) -> Iterator[str]:

@@ -29,7 +29,7 @@ def record_of_search(study: Study, baseline: str, known: Mapping[str, Any]) -> d
     start = [study.space.point(values) for values in study.start]
     whole = {**said, "constants": study.space.constants, "start": start, "key": baseline}
     identity = hashlib.sha256(json.dumps(whole, sort_keys=True, default=str).encode()).hexdigest()[:32]
-    new = {"best": "", "over": False, "suggestions": []}
+    new: dict[str, Any] = {"best": "", "over": False, "suggestions": [], "generations": []}
     same = known.get("identity") == identity
     return {
         "identity": identity,

@@ -27,6 +27,7 @@ from study.declare.mistakes import mistakes_of_config, mistakes_of_study
 from study.declare.space import Space
 from study.declare.trainings import training_of
 from study.errors import StudyError, did_you_mean, mistakes_in, validated
+from study.lineage import Lineage
 from study.metric import Metric
 from study.plain import plain, plain_list
 from study.training import Config, Training
@@ -43,12 +44,13 @@ class Arm:
     """One value of what a study varies: its label, and the hyperparameters that it sets.
 
     `candidates` are the points of the nuisance hyperparameters among which the arm's best is selected; one
-    empty point where nothing is tuned.
+    empty point where nothing is tuned. `lineage`: how hyperparameters change while it is trained.
     """
 
     label: str
     overrides: Mapping[str, Any]
     candidates: Sequence[Mapping[str, Any]] = ({},)
+    lineage: Lineage = ()
 
 
 class Study(BaseModel):
@@ -68,7 +70,7 @@ class Study(BaseModel):
     search: in place of arms, where to look for good hyperparameters, with domains as in `scientific`; what a
         `tune.choice` chooses may be hyperparameters again, which are set with it alone.
     budget, sampler: how many trials may be trained to search, with seed 0, and what suggests them: tpe, gp, cmaes,
-        nsga2, qmc or random.
+        nsga2, qmc or random; or pbt, which trains so many side by side and lets the bad ones go on from the good ones.
     objective: the metric, or the metrics, that the search goes by; by default `selected_by` of the training.
     start: points to begin with, after the baseline.
     finalists: so many of the best points are trained with the other seeds, which tell how good they are, as is the
@@ -110,6 +112,7 @@ class Study(BaseModel):
     # By arm, the nuisance hyperparameters that a sampler found, and the keys of the trials that it began with.
     _tuned: dict[str, Mapping[str, Any]] = PrivateAttr(default_factory=dict)
     _begun: dict[str, str] = PrivateAttr(default_factory=dict)
+    _lineages: dict[str, Lineage] = PrivateAttr(default_factory=dict)
 
     def __init__(self, **fields: Any) -> None:
         kind = training_of(fields.get("training"))
@@ -205,7 +208,9 @@ class Study(BaseModel):
                 for label, overrides in labelled
                 if label in self._tuned
             ]
-        return [Arm(label, overrides, candidates) for label, overrides in labelled]
+        return [
+            Arm(label, overrides, candidates, self._lineages.get(label, ())) for label, overrides in labelled
+        ]
 
     @property
     def searches(self) -> bool:
@@ -242,9 +247,14 @@ class Study(BaseModel):
             *(f"{nth}{_ENDINGS.get(nth, 'th')} best" for nth in range(2, self.finalists + 1)),
         ]
 
-    def with_found(self, points: Sequence[Mapping[str, Any]]) -> Study:
-        """The same with arms for what its search found: the hyperparameters of each, the best ones first."""
-        return self.model_copy(update={"arms": dict(zip(self.labels[1:], points, strict=False))})
+    def with_found(self, points: Sequence[tuple[Mapping[str, Any], Lineage]]) -> Study:
+        """The same with arms for what its search found: the hyperparameters of each and how they change, the best ones
+        first.
+        """
+        found = dict(zip(self.labels[1:], points, strict=False))
+        study = self.model_copy(update={"arms": {label: values for label, (values, _) in found.items()}})
+        study._lineages = {label: lineage for label, (_, lineage) in found.items()}
+        return study
 
     def with_tuned(self, found: Mapping[str, Mapping[str, Any]], begun: Mapping[str, str]) -> Study:
         """The same with the arms of these labels, and the nuisance hyperparameters that were found for each; `begun`

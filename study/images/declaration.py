@@ -37,6 +37,7 @@ class Images(Training):
     selected_by = "validation_accuracy"
     counts = "images"
     same_load = SAME_LOAD
+    changes = ("lr", "momentum", "weight_decay")
 
     @classmethod
     def implementation(cls) -> type[Training]:

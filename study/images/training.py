@@ -181,6 +181,13 @@ class ImageTraining(Images):
         self._graphs = StepGraphs(self._why_eager())
         self._test_hits = None
 
+    def change(self, config: ImageConfig) -> None:
+        """Go on with another learning rate, momentum or weight decay."""
+        state = self.state_dict()
+        self.config = config
+        self.optimizer = optimization.optimizer(config, self.model)
+        self.load_state_dict(state)
+
     def former_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """A state that study 0.1 saved, as today's."""
         losses, accuracies = state["train_loss"].numpy(), state["train_accuracy"].numpy()

@@ -87,6 +87,7 @@ class Attempt:
         self._most_bytes = 0
         self._resumed_at = 0
         self._followed = Followed(trial.watched)
+        self._at_tenths = settings.at_tenths or trial.until is not None
         self._deadline: float | None = None
         self._pace, self._at_once = math.inf, 1
         self._notes: list[str] = []
@@ -120,25 +121,27 @@ class Attempt:
             deadline = time.monotonic() + REPORT_SECONDS
             if began and self._resumed_at and self._settings.at_tenths:
                 deadline = 0.0  # it may have been killed before the scheduler's word
-            while not run.done and (left := deadline - time.monotonic()) > 0:
+            while not self._at_its_end(run) and (left := deadline - time.monotonic()) > 0:
                 started, tenths = time.monotonic(), tenths_done(run.step, run.steps)
                 most = min(int(left / self._pace) or 1, MOST_GROWTH * self._at_once)
-                if self._settings.at_tenths and run.steps:
+                if self._at_tenths and run.steps:
                     most = min(most, steps_to_next(run.step, run.steps))
                 steps = run.run(most)
                 self._pace = max(time.monotonic() - started, 1e-9) / max(1, steps)
                 self._at_once = max(1, steps)
-                if self._settings.at_tenths and tenths_done(run.step, run.steps) > tenths:
+                if self._at_tenths and tenths_done(run.step, run.steps) > tenths:
                     break
+            if self._at_its_end(run) and not run.done:
+                self._keep(run)
             result = self._result(run) if run.done else None
         watched = run.history.value(self._trial.watched)
         report = {
-            "done": run.done,
+            "done": self._at_its_end(run),
             "whole": run.done,
             "percent": run.percent,
             "watched": float("nan") if watched is None else watched,
             "newest": run.history.last(self._trial.watched),
-            "tenths": self._followed.look(run.history, run.steps) if self._settings.at_tenths else [],
+            "tenths": self._followed.look(run.history, run.steps) if self._at_tenths else [],
             "step": run.step,
             "steps": run.steps,
             "resumed_at": self._resumed_at,
@@ -154,6 +157,11 @@ class Attempt:
                 self._save(run)
             self._live.tell(run, self._resumed_at, self._notes)
         return report
+
+    def _at_its_end(self, run: TrialRun) -> bool:
+        """Whether it is trained as far as was asked for."""
+        until = self._trial.until
+        return run.done or (until is not None and tenths_done(run.step, run.steps) >= until)
 
     def _limited(self) -> Any:
         """The time that --trial-timeout leaves this attempt."""
@@ -183,8 +191,9 @@ class Attempt:
         if state is not None:
             self._saved_step = self._resumed_at = run.step
             at = self._started.isoformat(timespec="seconds")
-            run.continued.append({"step": run.step, "at": at, "node": platform.node()})
-            self._notes = [f"continues at step {run.step}"]
+            if self._trial.until is None:  # else it goes on as it is meant to
+                run.continued.append({"step": run.step, "at": at, "node": platform.node()})
+                self._notes = [f"continues at step {run.step}"]
         elif self._abandoned:
             self._notes = ["starts anew: it was killed before anything was saved"]
         return run
@@ -192,7 +201,8 @@ class Attempt:
     def _new(self) -> TrialRun:
         self._kind.implementation()  # imports what it needs, before threads are counted
         device = self._share.prepare_process()
-        return TrialRun(self._kind, self._trial.config, self._data, self._trial.seed, device)
+        trial = self._trial
+        return TrialRun(self._kind, trial.config, self._data, trial.seed, device, trial.lineage)
 
     def _checkpoint_due(self) -> bool:
         pause = max(self._settings.checkpoint_seconds, CHECKPOINT_COST_RATIO * self._save_cost)
@@ -205,18 +215,22 @@ class Attempt:
         """Keep what there is; where that fails, the trial goes on and says so."""
         started = time.monotonic()
         try:
-            state = run.state()
-            if len(state) > self._most_bytes:
-                raise StudyError(
-                    f"its state has {len(state):,} bytes, more than {self._most_bytes:,}: see Training.most_state_bytes"
-                )
-            self._store.save_checkpoint(self._trial.key, state)
-            self._saved_step = run.step
+            self._keep(run)
         except StudyError as error:
             note = f"goes on unsaved: {error}"
             self._notes = [*(said for said in self._notes if said != note), note]
         self._saved_at = time.monotonic()
         self._save_cost = self._saved_at - started
+
+    def _keep(self, run: TrialRun) -> None:
+        """The same, or raises StudyError."""
+        state = run.state()
+        if len(state) > self._most_bytes:
+            raise StudyError(
+                f"its state has {len(state):,} bytes, more than {self._most_bytes:,}: see Training.most_state_bytes"
+            )
+        self._store.save_checkpoint(self._trial.key, state)
+        self._saved_step = run.step
 
     def _result(self, run: TrialRun) -> dict[str, Any]:
         return outcome.result(self._trial, run, self._started, self._share.threads, self._settings.commit)

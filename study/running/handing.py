@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from study.lineage import TENTHS
 from study.plan import Plan, Source, Trial
 from study.running import resources
 from study.running.options import Options
@@ -44,7 +45,7 @@ class Handing:
         """The place of a trial that is to be trained now; None where there is no more."""
         while self._source and (trial := self._source.next()):
             self._expect(self._source)
-            if trial.key not in self._places:
+            if trial.key not in self._places or trial.until is not None:
                 return self._hand(self._place_of(trial, self._source))
         if self._source:
             self._expect(self._source)
@@ -53,6 +54,11 @@ class Handing:
             if self._trials[place].key not in self._places:
                 return self._hand(place)
         return None
+
+    @property
+    def waits(self) -> bool:
+        """Whether there may be more when a trial that runs has ended."""
+        return self._source is not None and self._source.waits
 
     def ended(self, place: int, failed: bool = False) -> None:
         """A trial that was handed out has ended."""
@@ -72,14 +78,26 @@ class Handing:
         """Where the trial stands; it may be one of those that are known."""
         for place, known in enumerate(self._trials):
             if known.key == trial.key:
+                if trial.until is not None:  # it goes on
+                    self._trials[place] = trial
+                    self._expect_part(trial)
                 return place
         kind = self._plan.trainings[trial.training]
         cost = kind.cost(trial.config, self._prepared.data[trial.data])
         self._prepared.costs[trial.key] = cost
         self._shares[trial.key] = self._share(trial, cost, source)
-        self._expected.work[trial.key] = cost.work / self._shares[trial.key].threads
+        self._expect_part(trial)
         self._trials.append(trial)
         return len(self._trials) - 1
+
+    def _expect_part(self, trial: Trial) -> None:
+        self._shares[trial.part] = self._shares[trial.key]
+        self._expected.work[trial.part] = self._work(trial)
+
+    def _work(self, trial: Trial) -> float:
+        """Of a population's trial that of one tenth."""
+        whole = self._prepared.costs[trial.key].work / self._shares[trial.key].threads
+        return whole if trial.until is None else whole / TENTHS
 
     def _share(self, trial: Trial, cost: Cost, source: Source) -> Resources:
         """As its cost says, with the largest part of a GPU that was measured for the search's samples."""
@@ -97,5 +115,5 @@ class Handing:
             del work[key]
         for number in range(len(unknown), source.left):
             key = f"{UNKNOWN}{number}"
-            work[key] = self._prepared.costs[like].work / shares[like].threads
+            work[key] = self._work(source.samples[0])
             shares[key] = shares[like]

@@ -90,8 +90,12 @@ def _train(plan: Plan, store: TrialStore, options: Options, console: Console, li
                 else:
                     if stopping:
                         stopping.stops(trial.key, report["tenths"])
-                    progress.report(trial, report)
-                    listener.finished(trial.key)
+                    if trial.until is not None and not report["whole"]:
+                        store.save_stopped(trial.key, stopped_record(trial, report))
+                        progress.stopped(trial, report)
+                    else:
+                        progress.report(trial, report)
+                        listener.finished(trial.key)
             except (Exception, SystemExit, TimeLimit) as error:
                 progress.report(trial, attempt.failed(error))
                 if isinstance(error, SystemExit):  # it would end this process, as if all were well perhaps

@@ -22,6 +22,7 @@ def result(
     return {
         "training": trial.training,
         "config": trial.config.model_dump(mode="json"),
+        **({"lineage": [[*one] for one in trial.lineage]} if trial.lineage else {}),
         "seed": trial.seed,
         "data": trial.data,
         **ended,

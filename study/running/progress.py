@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from study.lineage import TENTHS
 from study.plan import Plan, Trial
 from study.running.time_left import Expected, TimeLeft
 from study.terminal import rough_duration, styled
@@ -53,7 +54,10 @@ class Progress:
             return
         tells = result["steps"] or result["whole"]  # else its steps show at the end
         done = result["percent"] / 100 if tells else None
-        self._time_left.told(trial.key, done, result["resumed_at"] / (result["steps"] or 1))
+        before = result["resumed_at"] / (result["steps"] or 1)
+        if trial.until is not None and done is not None:
+            done, before = min(max(TENTHS * done - trial.until + 1, 0.0), 1.0), 0.0
+        self._time_left.told(trial.part, done, before)
         self._running[trial.key] = (trial, result)
         if result["whole"]:  # a scheduler that stops a trial sets `done` too
             self._end(trial)
@@ -70,9 +74,12 @@ class Progress:
         self.console.print(self._counted(styled(f"{trial.name}: failed: {reason}", style="red")))
 
     def stopped(self, trial: Trial, result: dict[str, Any]) -> None:
-        """A trial that a scheduler stopped early."""
+        """A trial that a scheduler stopped early, or that waits for the others of its population."""
         self._end(trial)
         said = f"stopped early at step {result['step']} of {result['steps']}"
+        if trial.until is not None:
+            watched = self._trainings[trial.training].metric(trial.watched)
+            said = f"{10 * trial.until} %, {watched.text(result['watched'])}"
         self.ended(self._counted(styled(f"{trial.name}: {said}")))
 
     def ended(self, line: Text) -> None:
@@ -81,7 +88,7 @@ class Progress:
 
     def _end(self, trial: Trial) -> None:
         self._running.pop(trial.key, None)
-        self._time_left.ended(trial.key)
+        self._time_left.ended(trial.part)
         self._ended += 1
 
     def _line(self, trial: Trial, result: dict[str, Any]) -> Text:

@@ -172,7 +172,9 @@ def _train(
             over = searcher is None or searcher.over
             places = searcher.settle() if searcher else callback.to_repeat()
             ended = store.states().finished | callback.stopped | callback.failed.keys()
-            awaited_still = {trial.key for trial in trials} - ended - {trials[place].key for place in places}
+            # Members of a population may have been replaced; that these are through, the searcher says.
+            whole = {trial.key for trial in trials if trial.until is None}
+            awaited_still = whole - ended - {trials[place].key for place in places}
             interrupted = bool(awaited_still) or not over
     return Outcome(callback.failed, interrupted, at_once)
 

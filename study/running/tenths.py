@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from study.lineage import TENTHS, end_of
 from study.metric import Metric
 from study.running.history import History
 from study.store.records import Damaged
@@ -10,12 +11,12 @@ from study.store.trial_store import TrialStore
 
 def tenths_done(step: int, steps: int | None) -> int:
     """How many tenths are done, 0 to 10."""
-    return 10 * step // steps if steps else 0
+    return TENTHS * step // steps if steps else 0
 
 
 def steps_to_next(step: int, steps: int) -> int:
     """How many steps are left to the end of the tenth in which it is, at least 1 before the last step."""
-    return -(-(tenths_done(step, steps) + 1) * steps // 10) - step
+    return end_of(tenths_done(step, steps) + 1, steps) - step
 
 
 class Followed:
@@ -28,7 +29,7 @@ class Followed:
     def look(self, history: History, steps: int | None) -> list[float | None]:
         """The same, with the tenths that are done by now."""
         for tenth in range(len(self.values) + 1, tenths_done(history.step, steps) + 1):
-            self.values.append(history.value(self._name, -(-tenth * (steps or 0) // 10)))
+            self.values.append(history.value(self._name, end_of(tenth, steps or 0)))
         return self.values
 
 

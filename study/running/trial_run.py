@@ -13,6 +13,7 @@ import numpy as np
 
 from study import seeds
 from study.errors import StudyError
+from study.lineage import Lineage, configs, end_of
 from study.running.cases import checked_cases
 from study.running.history import History
 from study.store.cases import Answers
@@ -30,18 +31,26 @@ class TrialRun:
     seed, the purpose and the step, so a continued trial needs no generator's state.
     """
 
-    def __init__(self, kind: type[Training], config: Any, data: Any, seed: int, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        kind: type[Training],
+        config: Any,
+        data: Any,
+        seed: int,
+        device: str = "cpu",
+        lineage: Lineage = (),
+    ) -> None:
         self.device = device
-        self._seed = seed
+        self._kind, self._data, self._seed = kind, data, seed
+        self._configs, self._tenths = configs(config, lineage), [tenth for tenth, _ in lineage]
+        self._changed = 0  # how many of the changes have been made
         self.history = History(kind.metrics)
         self.seconds = 0.0
         # Where other attempts went on with it: {"step": 120, "at": "2026-01-01T00:00:00+00:00", "node": "host"}, ...
         self.continued: list[dict[str, Any]] = []
         # False where `run` was interrupted: the training is then ahead of the history, and `state` that of no step.
         self.between_steps = True
-        implementation = kind.implementation()
-        seeds.seed_everything(seeds.seed_of(seed, "initialisation"), device)
-        self.training = implementation(config, data, seed, device)
+        self.training = self._built(config)
         steps = getattr(self.training, "steps", "not at all")
         if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 1):
             raise StudyError(
@@ -49,6 +58,15 @@ class TrialRun:
             )
         if steps is not None and steps > self.history.most_steps:
             raise StudyError(f"{kind.called()} {self.history.too_long(steps)}")
+        if steps is None and lineage:
+            raise StudyError(
+                f"{kind.called()} does not say how many steps it does, and can't change meanwhile"
+            )
+
+    def _built(self, config: Any) -> Training:
+        implementation = self._kind.implementation()
+        seeds.seed_everything(seeds.seed_of(self._seed, "initialisation"), self.device)
+        return implementation(config, self._data, self._seed, self.device)
 
     @property
     def step(self) -> int:
@@ -83,7 +101,7 @@ class TrialRun:
     def run(self, n: int) -> int:
         """Do up to n steps and return how many. Raises StudyError for what a step must not return."""
         started, before, self.between_steps = time.perf_counter(), self.step, False
-        n = n if self.steps is None else min(n, self.steps - before)
+        n = n if self.steps is None else min(n, self._to_change() - before)
         try:
             self.history.add(_numbers(self._rows(before, n)))
             self.between_steps = True
@@ -92,6 +110,17 @@ class TrialRun:
         if self.done and not self.diverged and (missing := self.history.unmeasured()):
             raise StudyError(f"never measured {', '.join(missing)}, declared in metrics")
         return self.step - before
+
+    def _to_change(self) -> int:
+        """Until which step it goes on as it is, after a change that is due now."""
+        for tenth, config in zip(
+            self._tenths[self._changed :], self._configs[self._changed + 1 :], strict=True
+        ):
+            if (at := end_of(tenth, self.steps or 0)) > self.step:
+                return at
+            self.training.change(config)
+            self._changed += 1
+        return self.steps or 0
 
     def _seed_step(self, t: int) -> None:
         seeds.seed_everything(seeds.seed_of(self._seed, "step", t), self.device)
@@ -140,6 +169,12 @@ class TrialRun:
                 if type(steps) is not int or self.steps is None or not 1 <= steps < self.steps:
                     raise ValueError(f"it ends after {steps} steps")
                 self.training.steps = steps
+            # A change at this very step is not made yet.
+            ends = [end_of(tenth, self.steps or 0) for tenth in self._tenths]
+            self._changed = sum(end < self.step for end in ends)
+            if self._changed:
+                self.training.close()
+                self.training = self._built(self._configs[self._changed])
             self.training.load_state_dict(loaded["training"])
             self.continued = _continued(loaded.get("continued", []))
             self.seconds = float(loaded["seconds"])

@@ -75,7 +75,8 @@ class TuneCallback(tune.Callback):  # type: ignore[misc]
                 self.failed[ours.key] = (ours, str(error), "")
                 self._progress.failed(ours, str(error))
                 return
-            self.stopped.add(ours.key)
+            if ours.until is None:
+                self.stopped.add(ours.key)
             self._progress.stopped(ours, last)
         elif ours.key not in self.failed:
             self._listener.finished(ours.key)

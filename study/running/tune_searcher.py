@@ -40,10 +40,12 @@ class TuneSearcher(Searcher):  # type: ignore[misc]
         self._ended: list[int] = []
         self.over = False
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next configuration; called by Tune when a trial may start."""
         self.settle()
         place = self._handing.take()
+        if place is None and self._handing.waits:
+            return None
         if place is None:
             self.over = True
             return str(Searcher.FINISHED)

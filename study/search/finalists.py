@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from study.lineage import Lineage, lineage_of
 from study.ranking import best
 from study.search.search import Search
 
 
 @dataclass(frozen=True)
 class Finalists:
-    """`points` are hyperparameters, the best ones first; `said` are lines for who runs the search."""
+    """`points` are hyperparameters and how they change, the best ones first; `said` is for who runs the search."""
 
-    points: Sequence[Mapping[str, Any]]
+    points: Sequence[tuple[Mapping[str, Any], Lineage]]
     said: Sequence[str]
 
 
@@ -38,4 +39,5 @@ def finalists(search: Search) -> Finalists:
     found = [points[key] for key in best(scores, signs, study.finalists)]
     for name, end in study.space.edges(found[0]["point"]).items() if found else ():
         said.append(f"the best point lies at the {end} end of {name}; beyond it there may be better ones")
-    return Finalists([one["values"] for one in found], said)
+    trained = [(one.get("begun") or one["values"], lineage_of(one.get("lineage", ()))) for one in found]
+    return Finalists(trained, said)

@@ -14,6 +14,7 @@ from study.declare.searches import start_points
 from study.declare.study import Arm, Study
 from study.errors import StudyError
 from study.key import trial_keys
+from study.lineage import Lineage, lineage_of
 from study.plan import Trial
 from study.ranking import best
 from study.search.outcomes import Outcome, Outcomes
@@ -54,12 +55,6 @@ class Search:
         self._folder, self._overrides, self._store, self._fresh = folder, overrides, store, fresh
         self._said: dict[str, Any] = searches_of(record)[label]
         self._space = study.space
-        self._sampler = Sampler(
-            study.sampler,
-            self._space,
-            [study.metrics[name].better for name in study.objective],
-            self._said["identity"],
-        )
         self.outcomes = Outcomes(study, store, keep_stopped)
         self._starts = start_points(study, overrides)
         self._repeats = 0
@@ -67,9 +62,15 @@ class Search:
         self._first: dict[str, int] = {}  # of each distinct trial the number of its first suggestion
         self._unheard: set[int] = set()  # numbers of suggestions of which the sampler has not been told
         if fresh:
-            self._said |= {"best": "", "over": False, "suggestions": []}
-        self._replay()
+            self._said |= {"best": "", "over": False, "suggestions": [], "generations": []}
+        self._begin()
         self._said["over"] = self.left() == 0
+
+    def _begin(self) -> None:
+        """Go through what earlier runs suggested, as it came."""
+        better = [self.study.metrics[name].better for name in self.study.objective]
+        self._sampler = Sampler(self.study.sampler, self._space, better, self._said["identity"])
+        self._replay()
 
     @property
     def suggestions(self) -> list[dict[str, Any]]:
@@ -125,6 +126,19 @@ class Search:
         """How many trials that were suggested in an earlier run are still to be handed out."""
         return len(self._queue)
 
+    @property
+    def waits(self) -> bool:
+        """Whether there may be a suggestion when those that are trained have ended, though there is none now."""
+        return False
+
+    def known(self, key: str) -> bool:
+        """Whether no more is trained of this trial."""
+        return self.outcomes.known(key)
+
+    def ended(self, key: str, failed: bool = False) -> None:
+        """This trial has ended."""
+        self.outcomes.ended(key, failed)
+
     def left(self) -> int:
         """How many trials may still be suggested."""
         most = min(self.study.budget or 0, self._space.size)
@@ -156,10 +170,11 @@ class Search:
         """The trial of this key, which was suggested."""
         number = self._first[key]
         one = self.suggestions[number]
-        return self._trial(key, one["values"], f"{self.label} point {number}".strip())
+        arm = f"{self.label} point {number}".strip()
+        return self._trial(key, one.get("begun") or one["values"], arm, lineage_of(one.get("lineage", ())))
 
-    def _trial(self, key: str, values: Mapping[str, Any], arm: str) -> Trial:
-        return replace(self.baseline, key=key, config=self._config(values), arm=arm)
+    def _trial(self, key: str, values: Mapping[str, Any], arm: str, lineage: Lineage = ()) -> Trial:
+        return replace(self.baseline, key=key, config=self._config(values), arm=arm, lineage=lineage)
 
     def _config(self, values: Mapping[str, Any]) -> Any:
         return self.study.config(Arm("search", values), {}, self._overrides)
@@ -226,7 +241,6 @@ class Search:
         return self._space.choose(lambda _, one: one.drawn(drawn))[0]
 
     def _replay(self) -> None:
-        """Go through what earlier runs suggested, as it came."""
         suggestions, self._said["suggestions"] = self.suggestions, []
         ended = self.outcomes.stored(one["key"] for one in suggestions) | {""}
         for at, one in enumerate(suggestions):

@@ -13,6 +13,7 @@ from study.errors import StudyError
 from study.plan import Plan, Trial, make_plan
 from study.recording import recorded
 from study.search.finalists import finalists
+from study.search.population import Population
 from study.search.sampler import check_installed
 from study.search.search import SEED, Search
 from study.search.source import Searches
@@ -43,6 +44,8 @@ class Searching:
         for study in self._studies:
             if study.searches:
                 check_installed(study.sampler)
+                if keep_stopped and study.sampler == "pbt":
+                    raise StudyError(f"{study.name}: pbt itself ends trials early; leave the scheduler out")
                 if keep_stopped and len(study.objective) > 1:
                     raise StudyError(
                         f"{study.name}: a scheduler goes by one objective, and the search has {len(study.objective)}"
@@ -64,7 +67,8 @@ class Searching:
             firsts = {arm["label"]: arm["candidates"][0]["keys"][SEED] for arm in record["arms"]}
             for label, one in in_arms(study).items():
                 baseline = plan.trials[firsts[label or BASELINE]]
-                self.searches.setdefault(study.name, {})[label] = Search(
+                kind = Population if study.sampler == "pbt" else Search
+                self.searches.setdefault(study.name, {})[label] = kind(
                     one, record, baseline, self._data_folder, self._overrides, self._store,
                     self._keep_stopped, self._fresh, label,
                 )  # fmt: skip
@@ -116,7 +120,7 @@ class Searching:
                 study = study.with_found(points[""])
             elif study.searches:
                 begun = {label: search.baseline.key for label, search in self.searches[study.name].items()}
-                study = study.with_tuned({label: one[0] for label, one in points.items()}, begun)
+                study = study.with_tuned({label: one[0][0] for label, one in points.items()}, begun)
             found.append(study)
         return found
 
@@ -153,7 +157,7 @@ def foreseen(
         known: dict[str, Trial] = {}
         for label, search in searching.searches.get(record["name"], {}).items():
             suggested = {key: search.trial(key) for key in search.keys}
-            stored |= {key for key in suggested if search.outcomes.known(key)}
+            stored |= {key for key in suggested if search.known(key)}
             arms[f"{label} search".strip()] = [*suggested, *search.foreseen()]
             known |= suggested
             if not over:

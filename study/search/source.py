@@ -36,21 +36,28 @@ class Searches:
         """The keys of suggested trials that have ended, in the order of their ends."""
         return [key for search in self.searches for key in search.outcomes.order]
 
+    @property
+    def waits(self) -> bool:
+        """Whether one of them waits for trials that it suggested."""
+        return any(search.waits for search in self.searches)
+
     def next(self) -> Trial | None:
         """The next suggestion of the first search that has one."""
         for search in self.searches:
             while trial := search.next():
-                self._of.setdefault(trial.key, []).append(search)
-                if trial.key not in self._failed:
+                of = self._of.setdefault(trial.key, [])
+                if search not in of:
+                    of.append(search)
+                if trial.key not in self._failed or trial.until is not None:
                     return trial
-                search.outcomes.ended(trial.key, self._failed[trial.key])  # another search has tried it
+                search.ended(trial.key, self._failed[trial.key])  # another search has tried it
         return None
 
     def ended(self, trial: Trial, failed: bool = False) -> None:
         """A trial has ended, a suggested one or not."""
         self._failed[trial.key] = failed
         for search in self._of.get(trial.key, ()):
-            search.outcomes.ended(trial.key, failed)
+            search.ended(trial.key, failed)
 
     def best(self) -> str:
         """The best that each search has found so far, as a text; empty before there is anything."""

@@ -51,6 +51,10 @@ class NewerFormat(Damaged):
     """A file that a newer version wrote, which this one can't read."""
 
 
+# After which tenth of the steps hyperparameters have other values, and these.
+LineageRecord = list[tuple[Count, Overrides]]
+
+
 class FileRecord(Record):
     """What every file says besides."""
 
@@ -98,6 +102,7 @@ class EndedRecord(FileRecord):
     steps: Count
     facts: Values
     provenance: ProvenanceRecord
+    lineage: LineageRecord = Field([], max_length=10)
 
 
 class FinishedRecord(EndedRecord):
@@ -146,11 +151,12 @@ class CandidateRecord(Record):
 
 
 class ArmRecord(Record):
-    """An arm, with one candidate where nothing is tuned."""
+    """An arm, with one candidate where nothing is tuned; `lineage`: how hyperparameters change meanwhile."""
 
     label: Label
     overrides: dict[str, Any]
     candidates: list[CandidateRecord] = Field(min_length=1)
+    lineage: LineageRecord = Field([], max_length=10)
 
 
 class DimensionRecord(Record):
@@ -180,18 +186,24 @@ class DimensionRecord(Record):
 class SuggestionRecord(Record):
     """What a search suggested: the point, by dimension; the hyperparameters that it stands for; the key of its trial,
     "" where they don't go together; and the numbers of the suggestions of which the sampler heard just before.
+
+    Of a population: the trial from whose state it goes on, "" for none; with what that one began; and what changed
+    since. `point` and `values` are the last ones.
     """
 
     point: Values
     values: Overrides
     key: str
     knew: list[Count]
+    parent: str = ""
+    begun: Overrides = Field({})
+    lineage: LineageRecord = Field([], max_length=10)
 
 
 class SearchRecord(Record):
     """Where a study searches, how, and what was suggested. `identity` tells it from another search: a larger budget
     goes on with the suggestions of a smaller one. `best` is the best so far, in words; `over` whether
-    nothing more is suggested.
+    nothing more is suggested. `generations`: of a population, the keys of its members in each tenth of their steps.
     """
 
     identity: str
@@ -203,6 +215,7 @@ class SearchRecord(Record):
     best: Label
     over: bool
     suggestions: list[SuggestionRecord]
+    generations: list[list[str]] = Field([], max_length=10)
 
     @model_validator(mode="after")
     def _suggestions_are_of_this_search(self) -> SearchRecord:

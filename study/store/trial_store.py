@@ -255,6 +255,13 @@ class TrialStore:
         """Keep an unfinished trial's state, in place of an older one."""
         self.files.write(f"trials/{key}/checkpoint.pt", hashlib.sha256(state).digest() + state)
 
+    def copy_checkpoint(self, key: str, other: str) -> None:
+        """The other trial goes on from this one's state, where it has none of its own and this one has any."""
+        if not self.files.exists(f"trials/{other}/checkpoint.pt"):
+            content = self.files.read(f"trials/{key}/checkpoint.pt", MOST_CHECKPOINT_BYTES)
+            if content is not None:
+                self.files.write(f"trials/{other}/checkpoint.pt", content)
+
     def checkpoint(self, key: str, most: int = MOST_CHECKPOINT_BYTES) -> bytes | None:
         """The state saved last, or None.
 
@@ -340,7 +347,8 @@ def searched_keys(record: dict[str, Any]) -> list[str]:
     found: dict[str, None] = {}
     for search in searches_of(record).values():
         keys = dict.fromkeys(one["key"] for one in search["suggestions"] if one["key"])
-        found |= dict.fromkeys(list(keys)[: search["budget"]])
+        most = None if search.get("generations") else search["budget"]
+        found |= dict.fromkeys(list(keys)[:most])
     return list(found)
 
 
