@@ -109,7 +109,9 @@ def draw_parallel(results: Results, study: str) -> Figure:
                 alpha=0.6,
             )
         titles = [labelled(title_of(record["search"]["space"], one["name"])) for one in space]
-        slanted = {"rotation": 20, "ha": "right", "rotation_mode": "anchor"} if len(space) > 4 else {}
+        slanted: dict[str, Any] = (
+            {"rotation": 20, "ha": "right", "rotation_mode": "anchor"} if len(space) > 4 else {}
+        )
         axes.set_xticks(range(len(space)), titles, fontsize=7, **slanted)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
