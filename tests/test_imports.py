@@ -138,6 +138,7 @@ def test_analysis_names_only_the_plain_rooms_of_study() -> None:
             "paths",
             "terminal",
             "metric",
+            "lineage",
             "ranking",
             "declare.claims",
             "declare.dimension",
