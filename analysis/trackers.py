@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from study.errors import StudyError
+from study.lineage import told
 from study.store.curve_file import STEP, points
 from study.store.fields import moment
 from study.store.files import StorageError
@@ -65,7 +66,8 @@ class TrialRun:
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        return {**self.result["config"], "seed": self.seed}
+        changes = {"lineage": told(self.result["lineage"])} if self.result.get("lineage") else {}
+        return {**self.result["config"], **changes, "seed": self.seed}
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from study.lineage import told
+
 # The columns that any trial has; durations in seconds, `rate` in what its training counts a second.
 FIXED = {
     "key": "str",
@@ -38,13 +40,13 @@ Result = dict[str, Any]
 
 def row_of(result: Result) -> Result:
     """What the table needs of a result; of a diverged trial no metrics."""
-    finished = result["status"] == "finished"
+    finished, changes = result["status"] == "finished", result.get("lineage")
     return {
         **{name: result[name] for name in FIXED if name in result},
         **{name: result["provenance"][name] for name in FROM_PROVENANCE},
         "metrics": result["metrics"] if finished else {},
         "at": result["at"] if finished else {},
-        "config": result["config"],
+        "config": {**result["config"], **({"lineage": told(changes)} if changes else {})},
         "facts": result["facts"],
     }
 

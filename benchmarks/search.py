@@ -156,6 +156,9 @@ def kill(repeats: int) -> None:
                 began, process = time.perf_counter(), start(words, folder)
                 while steps_done(folder) < needed // 2 and process.poll() is None:
                     time.sleep(0.05)
+                if process.poll() is not None:
+                    print(f"| {tool} | ended by itself, exit code {process.returncode} | | |", flush=True)
+                    continue
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 run(words, folder)

@@ -38,6 +38,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     declare.loading          study files by path or name
     declare.listing          the studies that can be given by name
 
+    store.tenths             what a stored trial measured at its tenths
     store.trial_store        results and checkpoints by key
     store.running_file       how far a trial is that is trained right now
     store.records            what the JSON files must say

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -146,6 +147,8 @@ def _checked(
         else:
             findings.append(Finding(plain, True, ""))
             findings += _continued(kind, first, second, folder, common, whole, settled)
+    if study.sampler == "pbt":
+        findings += _changed(study, first, second, folder, common, whole)
     if kind.continues and whole["own_advance"]:
         promise = f"asked for {n} steps at once, it gives the same bits as asked for one after the other"
         findings.append(_same(promise, whole, first.ask(**common, until=n, at_once=n)))
@@ -154,10 +157,7 @@ def _checked(
         promise = f"after another arm ({others[0]}) in the same process, it gives the same bits"
         findings.append(_same(promise, whole, first.ask(**common, until=n, before=others[0], steps=n)))
     other_seed = second.ask(**{**common, "seed": 1}, until=n)
-    # Its first steps may measure nothing.
-    differs = other_seed["rows"] != whole["rows"] or any(
-        other_seed["attributes"].get(name) != whole["attributes"].get(name) for name in kind.state
-    )
+    differs = _differ(kind, other_seed, whole)
     said = (
         "" if differs else f"seeds 0 and 1 give the same in {n} steps: draw from the seed, or from generators"
     )
@@ -208,6 +208,32 @@ def _continued(
         yield found
 
 
+def _changed(
+    study: Study,
+    first: Process,
+    second: Process,
+    folder: Path,
+    common: dict[str, Any],
+    whole: dict[str, Any],
+) -> Iterator[Finding]:
+    """With other hyperparameters from the middle on, as members of a population have them."""
+    kind, n = study.kind, whole["step"]
+    cut, drawn = n // 2, random.Random(0)
+    values = study.space.choose(lambda _, one: one.drawn(drawn))[1]
+    said = ", ".join(f"{name}={value}" for name, value in values.items())
+    promise = f"changed to {said} at step {cut}, it gives the same bits as made so and continued from there"
+    try:
+        here = first.ask(**common, until=n, changed=values, change_at=cut)
+        first.ask(**common, until=cut, save=str(folder / "change"))
+        made = second.ask(**common, until=n, changed=values, resume=str(folder / "change"))
+    except StudyError as error:
+        yield Finding(promise, False, error.mistakes[0])
+        return
+    yield _same(promise, here, made)
+    differs = _differ(kind, here, whole)
+    yield Finding("a change changes something", differs, "" if differs else f"{said} gives the same steps")
+
+
 def _same(promise: str, one: dict[str, Any], other: dict[str, Any]) -> Finding:
     """Whether both measured the same, to the bit."""
     for place, (left, right) in enumerate(zip(one["rows"], other["rows"], strict=False), start=1):
@@ -223,6 +249,13 @@ def _same(promise: str, one: dict[str, Any], other: dict[str, Any]) -> Finding:
     if "cases" in one and "cases" in other and one["cases"] != other["cases"]:
         return Finding(promise, False, "other cases are answered right")
     return Finding(promise, True, "")
+
+
+def _differ(kind: type[Training], one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether they measured something else, or are in another state: the first steps may measure nothing."""
+    return one["rows"] != other["rows"] or any(
+        one["attributes"].get(name) != other["attributes"].get(name) for name in kind.state
+    )
 
 
 def _at_the_end(

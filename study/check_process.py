@@ -22,7 +22,7 @@ import numpy as np
 from study.declare.data import SharedData
 from study.declare.loading import load
 from study.declare.study import Study
-from study.errors import StudyError, last_line
+from study.errors import StudyError, last_line, validated
 from study.running.resources import Resources
 from study.running.trial_run import TrialRun, add_to_digest
 from study.store.cases import Answers
@@ -72,10 +72,14 @@ def _in_a_fork(
 def _answer(
     request: dict[str, Any], kind: type[Training], configs: Mapping[str, Any], loaded: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Do a request: train an arm with a seed for some steps, perhaps after another arm, or from a saved state."""
+    """Do a request: train an arm with a seed for some steps, perhaps after another arm, or from a saved state, or with
+    hyperparameters that are changed, from the beginning or `change_at` a step.
+    """
+    change_at, changed = request.get("change_at"), request.get("changed", {})
 
     def made(label: str) -> TrialRun:
-        return TrialRun(kind, configs[label], loaded[label], request["seed"], device)
+        config = configs[label] if change_at else _with(configs[label], changed)
+        return TrialRun(kind, config, loaded[label], request["seed"], device)
 
     device = Resources(request["threads"], request["gpus"]).prepare_process()
     if before := request.get("before"):
@@ -90,6 +94,8 @@ def _answer(
     seconds = []
     while run.step < request["until"] and not run.done:
         started = time.perf_counter()
+        if run.step == change_at:
+            run.training.change(_with(configs[request["arm"]], changed))
         run.run(min(request.get("at_once", 1), request["until"] - run.step))
         seconds.append(time.perf_counter() - started)
     answer: dict[str, Any] = {
@@ -113,6 +119,10 @@ def _answer(
         answer |= cases_of(run)
     run.training.close()
     return answer
+
+
+def _with(config: Any, changed: Mapping[str, Any]) -> Any:
+    return validated(type(config), {**config.model_dump(), **changed}) if changed else config
 
 
 def rows_of(run: TrialRun) -> Iterator[dict[str, float]]:

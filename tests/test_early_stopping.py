@@ -142,6 +142,44 @@ def test_arms_are_stopped_in_process_too_and_continued_without_the_scheduler(tmp
     assert len(written(tmp_path)) == 6
 
 
+@pytest.mark.parametrize("name", ["asha", "median"])
+def test_one_that_was_interrupted_without_it_is_stopped_once(
+    tmp_path: Path, study: Command, name: str
+) -> None:
+    """Its first report has several tenths at once."""
+    bowl(tmp_path, pause=0.02, budget=8)
+    words = ("tune", "bowl.py", "--storage", "r", "--max-concurrent", "1", "--seeds", "2")
+    first = study.begin(*words, "--checkpoint-every", "0")
+
+    def is_deep() -> bool:
+        ended = len([*tmp_path.glob("r/trials/*/result.json")])
+        return ended >= 4 and bool([*tmp_path.glob("r/trials/*/checkpoint.pt")])
+
+    wait_until(is_deep, "a checkpoint of the fifth trial")
+    first.send_signal(signal.SIGINT)
+    first.communicate()
+    done = study(*words, "--scheduler", name)
+    assert done.returncode == 0, done.stderr
+    assert "lost" not in done.stderr
+    assert len(suggested(tmp_path / "r")) == 8
+
+
+def test_records_of_before_there_were_tenths_are_read(tmp_path: Path) -> None:
+    from study.store.records import encoded
+
+    file = bowl(tmp_path, budget=10)
+    run(file, storage=tmp_path / "r", scheduler="asha", seeds=2)
+    for key, why in stopped(tmp_path / "r").items():
+        kept = {name: value for name, value in why.items() if name in ("metric", "step", "steps", "watched")}
+        (tmp_path / f"r/trials/{key}/stopped.json").write_bytes(encoded(kept))
+    said = json.loads((tmp_path / "r/studies/bowl.json").read_text())
+    del said["search"]["generations"], said["sha256"], said["format"]
+    (tmp_path / "r/studies/bowl.json").write_bytes(encoded(said))
+    before = suggested(tmp_path / "r")
+    run(file, storage=tmp_path / "r", scheduler="asha", seeds=2, budget=12)
+    assert suggested(tmp_path / "r")[: len(before)] == before
+
+
 def test_nothing_is_decided_before_the_metric_is_measured(tmp_path: Path) -> None:
     given = {f"{a}": {"a": a, "late": 5} for a in (1, 2)}
     late = Study(title="Late", training=Follows, arms=given)

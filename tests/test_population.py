@@ -53,7 +53,7 @@ class Walk(study.Training):
         return {{"loss": loss, "val_loss": loss * random.uniform(0.9, 1.1)}}
 
 STUDY = study.Study(
-    title="Walk", training=Walk, search={{"lr": tune.loguniform(1e-4, 0.09)}}, budget=8, sampler="pbt",
+    title="Walk", training=Walk, search={{"lr": tune.loguniform(1e-4, 0.2)}}, budget=8, sampler="pbt",
     seeds=3, finalists=2,
 )
 '''
@@ -84,11 +84,10 @@ def of(storage: Path) -> dict[str, Any]:
 def test_after_each_tenth_the_worst_quarter_goes_on_from_the_best(whole: Path) -> None:
     said, store = of(whole), TrialStore(whole)
     by_key = {one["key"]: one for one in said["suggestions"]}
-    curves = {key: store.curve(key)["val_loss"].to_pylist() for key in said["generations"][-1]}
 
     def score(key: str, tenth: int) -> float:
-        if key in curves:
-            return float(curves[key][4 * tenth - 1])
+        if store.has(key):  # to the end; the baseline was trained there afterwards
+            return float(store.curve(key)["val_loss"].to_pylist()[4 * tenth - 1])
         return float(store.stopped(key)["tenths"][tenth - 1])
 
     assert [len(one) for one in said["generations"]] == [8] * 10
@@ -108,7 +107,7 @@ def test_after_each_tenth_the_worst_quarter_goes_on_from_the_best(whole: Path) -
 def test_what_was_found_is_trained_anew_with_other_seeds_as_it_changed(whole: Path) -> None:
     found, results = record(whole, "walk"), load(whole)
     best = found["arms"][1]
-    assert best["lineage"]
+    assert best.get("lineage")
     trials = results.trials.set_index("key")
     last = trials.loc[of(whole)["generations"][-1]].val_loss
     assert best["candidates"][0]["keys"][0] == last.idxmin()
@@ -195,6 +194,105 @@ def test_copies_whose_states_were_deleted_are_trained_from_the_beginning(whole: 
     ]
 
 
+def test_a_fresh_population_is_trained_anew(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "r")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("r/trials/*/result.json")}
+    run(walk(tmp_path), storage=tmp_path / "r", fresh=True)
+    assert of(tmp_path / "r")["generations"] == of(whole)["generations"]
+    for key in of(whole)["generations"][-1]:
+        path = tmp_path / "r/trials" / key / "result.json"
+        assert path.stat().st_mtime_ns > before[path]
+
+
+def test_what_is_stored_of_the_baseline_is_a_member_like_others(whole: Path, tmp_path: Path) -> None:
+    from study.declare.loading import load_all
+
+    (walked,) = load_all([str(walk(tmp_path))]).values()
+    alone = Study(title="Alone", training=walked.training, arms={"a": {}}, name="alone")
+    run(alone, storage=tmp_path / "r", seeds=1)
+    run(walk(tmp_path), storage=tmp_path / "r")
+    assert of(tmp_path / "r")["generations"] == of(whole)["generations"]
+
+
+class Few(study.Training):
+    """Fewer steps than tenths, and the objective is measured late."""
+
+    class Config(study.Config):
+        lr: float = 0.5
+        steps: int = 5
+        late: int = 0
+
+    metrics = (study.lower("loss"), study.lower("val_loss"))
+    selected_by, version = "val_loss", "1"
+    state, changes = ("at",), ("lr",)
+
+    def __init__(self, config: Any, data: Any, seed: int, device: str) -> None:
+        self.steps, self.config, self.at, self.lr = config.steps, config, 1.0, config.lr
+
+    def change(self, config: Any) -> None:
+        self.lr = config.lr
+
+    def step(self, t: int) -> dict[str, float]:
+        self.at *= 1 - self.lr
+        measured = {"val_loss": abs(self.at)} if t >= self.config.late else {}
+        return {"loss": abs(self.at), **measured}
+
+
+@pytest.mark.parametrize(("steps", "late"), [(1, 0), (3, 0), (5, 0), (8, 3), (9, 8), (40, 7)])
+def test_short_members_and_late_objectives(tmp_path: Path, steps: int, late: int) -> None:
+    given = Study(
+        title="Few", training=Few, search={"lr": tune.quniform(0.05, 0.9, 0.05)}, budget=6, sampler="pbt",
+        seeds=2, finalists=2, fixed={"steps": steps, "late": late}, name="few",
+    )  # fmt: skip
+    run(given, storage=tmp_path)
+    said = record(tmp_path, "few")
+    assert [len(one) for one in said["search"]["generations"]] == [6] * 10
+    assert [arm["label"] for arm in said["arms"]] == ["baseline", "best", "2nd best"]
+    assert {one["values"]["lr"] for one in said["search"]["suggestions"]} <= {n / 20 for n in range(1, 19)}
+    run(given, storage=tmp_path)
+    assert record(tmp_path, "few")["search"] == said["search"]
+
+
+def test_a_population_of_unknown_length_is_refused(tmp_path: Path) -> None:
+    class Unknown(Few):
+        def __init__(self, config: Any, data: Any, seed: int, device: str) -> None:
+            super().__init__(config, data, seed, device)
+            self.steps = None
+
+    given = Study(title="U", training=Unknown, search={"lr": tune.uniform(0.1, 0.9)}, budget=2, sampler="pbt")
+    with pytest.raises(RuntimeError, match="does not say how many steps it does, as a population needs"):
+        run(given, storage=tmp_path)
+
+
+def test_a_population_is_the_only_search_of_a_run(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"training": Few, "search": {"lr": tune.uniform(0.1, 0.9)}, "budget": 2}
+    studies = [Study(title=name, name=name, sampler=name, **given) for name in ("pbt", "random")]
+    with pytest.raises(StudyError, match="give it no other study that searches"):
+        run(*studies, storage=tmp_path)
+
+
+def test_a_state_of_other_hyperparameters_is_not_gone_on_from(tmp_path: Path) -> None:
+    """Where two runs write into one object store, a copy may get a state that is past its parent's tenth."""
+    from study.declare.loading import load_all
+    from study.running.trial_run import TrialRun
+
+    (walked,) = load_all([str(walk(tmp_path))]).values()
+    lineage = ((3, {"lr": 0.01}),)
+
+    def made(lineage: Any) -> TrialRun:
+        return TrialRun(walked.kind, walked.kind.Config(), None, 0, "cpu", lineage)
+
+    plain, copy = made(()), made(lineage)
+    plain.run(12)
+    copy.resume(plain.state())  # at the change itself
+    plain.run(1)
+    with pytest.raises(ValueError, match="with other hyperparameters"):
+        made(lineage).resume(plain.state())
+    copy.run(1)
+    with pytest.raises(ValueError, match="with other hyperparameters"):
+        made(((3, {"lr": 0.02}),)).resume(copy.state())
+
+
 def test_members_that_fail_are_replaced(tmp_path: Path, study: Command) -> None:
     walk(tmp_path)
     done = study("tune", "walk.py", "--set", "fails=true")
@@ -226,6 +324,27 @@ def test_what_can_not_be_a_population_is_said(fields: dict[str, Any], said: str)
     }  # fmt: skip
     with pytest.raises(StudyError, match=said):
         Study(**{**given, **fields})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("self.lr = config.lr", ""),
+        ("self.lr = 2 * config.lr", "made so and continued from there: step"),
+        ("pass", "a change changes something: lr="),
+        ("raise NotImplementedError('later')", "later"),
+    ],
+)
+def test_check_tries_a_change(tmp_path: Path, study: Command, change: str, said: str) -> None:
+    text = (
+        walk(tmp_path).read_text().replace("self.lr = config.lr\n\n    def step", f"{change}\n\n    def step")
+    )
+    # What the state brings must not undo what the config says.
+    (tmp_path / "walk.py").write_text(text.replace('state = ("at", "lr")', 'state = ("at",)'))
+    done = study("check", "walk.py")
+    assert (done.returncode == 0) == (not said), done.stdout
+    assert said in done.stdout
+    assert "changed to lr=" in done.stdout
 
 
 def test_a_scheduler_beside_it_is_refused(tmp_path: Path) -> None:

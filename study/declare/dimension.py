@@ -72,7 +72,7 @@ class Dimension:
             return min(max(round(drawn), int(self.low)), int(self.high)) if self.whole else drawn
         if math.isfinite(self.size):
             drawn = self.low + (self.step or 1) * generator.randint(0, int(self.size) - 1)
-            return int(drawn) if self.whole else drawn
+            return int(drawn) if self.whole else min(drawn, self.high)  # floats add up to more
         return generator.uniform(self.low, self.high)
 
     def chosen_at(self, end: str) -> Any:

@@ -27,7 +27,9 @@ def record_of_search(study: Study, baseline: str, known: Mapping[str, Any]) -> d
     said = {"sampler": study.sampler, "objectives": [*study.objective], "space": space}
     # The key stands for the training, its data, and all hyperparameters that are not searched.
     start = [study.space.point(values) for values in study.start]
-    whole = {**said, "constants": study.space.constants, "start": start, "key": baseline}
+    whole: dict[str, Any] = {**said, "constants": study.space.constants, "start": start, "key": baseline}
+    if study.sampler == "pbt":  # a larger population is another one
+        whole["members"] = study.budget
     identity = hashlib.sha256(json.dumps(whole, sort_keys=True, default=str).encode()).hexdigest()[:32]
     new: dict[str, Any] = {"best": "", "over": False, "suggestions": [], "generations": []}
     same = known.get("identity") == identity
@@ -36,7 +38,7 @@ def record_of_search(study: Study, baseline: str, known: Mapping[str, Any]) -> d
         **said,
         "budget": study.budget,
         "finalists": study.finalists,
-        **({name: known[name] for name in new} if same else new),
+        **({name: known.get(name, value) for name, value in new.items()} if same else new),
     }
 
 

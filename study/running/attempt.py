@@ -122,14 +122,14 @@ class Attempt:
             if began and self._resumed_at and self._settings.at_tenths:
                 deadline = 0.0  # it may have been killed before the scheduler's word
             while not self._at_its_end(run) and (left := deadline - time.monotonic()) > 0:
-                started, tenths = time.monotonic(), tenths_done(run.step, run.steps)
+                started, tenths = time.monotonic(), tenths_done(run.step, run.planned)
                 most = min(int(left / self._pace) or 1, MOST_GROWTH * self._at_once)
-                if self._at_tenths and run.steps:
-                    most = min(most, steps_to_next(run.step, run.steps))
+                if self._at_tenths and run.planned:
+                    most = min(most, steps_to_next(run.step, run.planned))
                 steps = run.run(most)
                 self._pace = max(time.monotonic() - started, 1e-9) / max(1, steps)
                 self._at_once = max(1, steps)
-                if self._at_tenths and tenths_done(run.step, run.steps) > tenths:
+                if self._at_tenths and tenths_done(run.step, run.planned) > tenths:
                     break
             if self._at_its_end(run) and not run.done:
                 self._keep(run)
@@ -141,7 +141,7 @@ class Attempt:
             "percent": run.percent,
             "watched": float("nan") if watched is None else watched,
             "newest": run.history.last(self._trial.watched),
-            "tenths": self._followed.look(run.history, run.steps) if self._at_tenths else [],
+            "tenths": self._followed.look(run.history, run.planned) if self._at_tenths else [],
             "step": run.step,
             "steps": run.steps,
             "resumed_at": self._resumed_at,
@@ -161,7 +161,7 @@ class Attempt:
     def _at_its_end(self, run: TrialRun) -> bool:
         """Whether it is trained as far as was asked for."""
         until = self._trial.until
-        return run.done or (until is not None and tenths_done(run.step, run.steps) >= until)
+        return run.done or (until is not None and tenths_done(run.step, run.planned) >= until)
 
     def _limited(self) -> Any:
         """The time that --trial-timeout leaves this attempt."""
@@ -175,6 +175,10 @@ class Attempt:
 
     def _prepared(self) -> TrialRun:
         run = self._new()
+        if self._trial.until is not None and run.planned is None:
+            raise StudyError(
+                f"{self._kind.called()} does not say how many steps it does, as a population needs"
+            )
         if not self._kind.continues:
             if self._abandoned:
                 self._notes = ["starts anew: its training can't be continued"]

@@ -11,8 +11,8 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule
 
 from study.metric import Metric
 from study.plan import Plan, Trial
-from study.running.tenths import stored_tenths
 from study.seeds import seed_of
+from study.store.tenths import ended_at, stored_tenths
 from study.store.trial_store import TrialStore
 
 # In percent of a trial's steps: before this nothing is stopped.
@@ -31,9 +31,11 @@ def early_stopping(
     first = plan.source.samples[0] if plan.source else trials[0]
     metric = plan.trainings[first.training].metric(first.watched)
     scheduler = EarlyStopping(name, metric, trials)
-    ended = plan.stored | plan.stopped
+    states = store.states()
+    ended = states.finished | states.stopped
     known = [key for key in plan.trials if key in ended] + (plan.source.known() if plan.source else [])
-    scheduler.recall((key, stored_tenths(store, key, metric)) for key in dict.fromkeys(known))
+    in_order = sorted(dict.fromkeys(known), key=lambda key: ended_at(store, key))
+    scheduler.recall((key, stored_tenths(store, key, metric)) for key in in_order)
     return scheduler
 
 
@@ -62,13 +64,19 @@ class EarlyStopping(FIFOScheduler):  # type: ignore[misc]
             )
         else:
             self._rule = ASHAScheduler(**HALVING, **asked, brackets=3 if name == "hyperband" else 1)
+        self._hears_no_more = name == "median"  # of a trial that it has stopped
         self._trials = trials
         self._told: dict[str, int] = {}
+        self._stopped: set[str] = set()
 
     def recall(self, earlier: Iterable[tuple[str, list[float | None]]]) -> None:
-        """Learn of trials that have ended, by key, what was measured at their tenths."""
+        """Learn of trials that have ended, by key and in the order of their ends, what was measured at their tenths."""
         for key, values in earlier:
-            self.stops(key, values)
+            trial = _Unknown(key)
+            self._add(trial, key)
+            for tenth, value in enumerate(values[:9], start=1):
+                if value is not None and self._stops(trial, tenth, value) and self._hears_no_more:
+                    break
 
     def stops(self, key: str, values: list[float | None]) -> bool:
         """Whether the trial of this key, which Ray Tune does not know, is to be stopped."""
@@ -102,8 +110,12 @@ class EarlyStopping(FIFOScheduler):  # type: ignore[misc]
     def _tell(self, trial: Any, values: list[float | None]) -> str:
         for tenth in range(self._told[trial.trial_id] + 1, min(len(values), 9) + 1):
             self._told[trial.trial_id] = tenth
-            if (value := values[tenth - 1]) is not None:
-                told = {"percent": 10 * tenth, "watched": value}
-                if (action := self._rule.on_trial_result(None, trial, told)) != TrialScheduler.CONTINUE:
-                    return str(action)
-        return str(TrialScheduler.CONTINUE)
+            value = values[tenth - 1]
+            if trial.trial_id in self._stopped or (value is not None and self._stops(trial, tenth, value)):
+                self._stopped.add(trial.trial_id)  # the rule must hear no more of it
+                return str(TrialScheduler.STOP)
+        return str(TrialScheduler.STOP if trial.trial_id in self._stopped else TrialScheduler.CONTINUE)
+
+    def _stops(self, trial: Any, tenth: int, value: float) -> bool:
+        told = {"percent": 10 * tenth, "watched": value}
+        return bool(self._rule.on_trial_result(None, trial, told) != TrialScheduler.CONTINUE)

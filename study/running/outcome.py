@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -46,9 +47,11 @@ def result(
 
 
 def stopped_record(trial: Trial, report: Mapping[str, Any]) -> dict[str, Any]:
-    """stopped.json: where a scheduler stopped the trial, from its last report, and by what."""
-    said = {name: report[name] for name in ("step", "steps", "watched", "tenths")}
-    return {"metric": trial.watched, **said}
+    """stopped.json: where the trial was stopped, from its last report, and by what."""
+    said = {name: report[name] for name in ("step", "steps", "tenths")}
+    watched = None if math.isnan(report["watched"]) else report["watched"]
+    ended = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return {"metric": trial.watched, "watched": watched, **said, "ended": ended}
 
 
 def _correct(run: TrialRun) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from rich.console import Console, Group
@@ -79,7 +80,8 @@ class Progress:
         said = f"stopped early at step {result['step']} of {result['steps']}"
         if trial.until is not None:
             watched = self._trainings[trial.training].metric(trial.watched)
-            said = f"{10 * trial.until} %, {watched.text(result['watched'])}"
+            value = "" if math.isnan(result["watched"]) else f", {watched.text(result['watched'])}"
+            said = f"{10 * trial.until} %{value}"
         self.ended(self._counted(styled(f"{trial.name}: {said}")))
 
     def ended(self, line: Text) -> None:

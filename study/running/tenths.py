@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from study.lineage import TENTHS, end_of
-from study.metric import Metric
 from study.running.history import History
-from study.store.records import Damaged
-from study.store.trial_store import TrialStore
 
 
 def tenths_done(step: int, steps: int | None) -> int:
@@ -31,18 +28,3 @@ class Followed:
         for tenth in range(len(self.values) + 1, tenths_done(history.step, steps) + 1):
             self.values.append(history.value(self._name, end_of(tenth, steps or 0)))
         return self.values
-
-
-def stored_tenths(store: TrialStore, key: str, metric: Metric) -> list[float | None]:
-    """The same of a trial that was trained to its end or stopped early; empty where it can't be read."""
-    try:
-        if not store.has(key):
-            found: list[float | None] = store.stopped(key)["tenths"]
-            return found
-        curve = store.curve(key)
-    except Damaged:
-        return []
-    history = History([metric])
-    values = curve[metric.series].to_pylist()
-    history.add({} if value is None else {metric.series: value} for value in values)
-    return Followed(metric.name).look(history, history.step)

@@ -42,7 +42,8 @@ class TrialRun:
     ) -> None:
         self.device = device
         self._kind, self._data, self._seed = kind, data, seed
-        self._configs, self._tenths = configs(config, lineage), [tenth for tenth, _ in lineage]
+        self._lineage, self._tenths = lineage, [tenth for tenth, _ in lineage]
+        self._configs = configs(config, lineage)
         self._changed = 0  # how many of the changes have been made
         self.history = History(kind.metrics)
         self.seconds = 0.0
@@ -58,6 +59,7 @@ class TrialRun:
             )
         if steps is not None and steps > self.history.most_steps:
             raise StudyError(f"{kind.called()} {self.history.too_long(steps)}")
+        self.planned = steps  # as it was built; a step may lower them
         if steps is None and lineage:
             raise StudyError(
                 f"{kind.called()} does not say how many steps it does, and can't change meanwhile"
@@ -116,8 +118,8 @@ class TrialRun:
         for tenth, config in zip(
             self._tenths[self._changed :], self._configs[self._changed + 1 :], strict=True
         ):
-            if (at := end_of(tenth, self.steps or 0)) > self.step:
-                return at
+            if (at := end_of(tenth, self.planned or 0)) > self.step:
+                return min(at, self.steps or 0)
             self.training.change(config)
             self._changed += 1
         return self.steps or 0
@@ -144,8 +146,13 @@ class TrialRun:
             "history": self.history.state(),
             "seconds": self.seconds,
             "continued": self.continued,
+            **({"lineage": self._made()} if self._changed else {}),
         }
         return encoded_state(kept)
+
+    def _made(self) -> str:
+        """The changes that were made so far, as a text."""
+        return json.dumps(self._lineage[: self._changed], sort_keys=True)
 
     def most_state_bytes(self) -> int:
         """What no state of it exceeds, with what was measured."""
@@ -164,17 +171,18 @@ class TrialRun:
             self.history.load(loaded["history"])
             if self.steps is not None and self.step > self.steps:
                 raise ValueError(f"{self.step:,} steps of {self.steps:,}")
+            # A change at this very step is not made yet.
+            self._changed = sum(end_of(tenth, self.planned or 0) < self.step for tenth in self._tenths)
+            if loaded.get("lineage", "") != (self._made() if self._changed else ""):
+                raise ValueError("it was trained with other hyperparameters")
+            if self._changed:
+                self.training.close()
+                self.training = self._built(self._configs[self._changed])
             # A step before may have lowered it.
             if (steps := loaded.get("steps", self.steps)) != self.steps:
                 if type(steps) is not int or self.steps is None or not 1 <= steps < self.steps:
                     raise ValueError(f"it ends after {steps} steps")
                 self.training.steps = steps
-            # A change at this very step is not made yet.
-            ends = [end_of(tenth, self.steps or 0) for tenth in self._tenths]
-            self._changed = sum(end < self.step for end in ends)
-            if self._changed:
-                self.training.close()
-                self.training = self._built(self._configs[self._changed])
             self.training.load_state_dict(loaded["training"])
             self.continued = _continued(loaded.get("continued", []))
             self.seconds = float(loaded["seconds"])

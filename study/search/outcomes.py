@@ -68,7 +68,8 @@ class Outcomes:
                 why, metrics = self._store.stopped(key), self._study.metrics
                 # As the objective has it: lower is better, or higher.
                 sign = metrics[self._study.watched].sign * metrics[self._study.objective[0]].sign
-                return Outcome(stopped_at=(why["step"], sign * why["watched"]))
+                watched = why["watched"]
+                return Outcome(stopped_at=None if watched is None else (why["step"], sign * watched))
             result = self._store.result(key)
         except Damaged:
             return Outcome()

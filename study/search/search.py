@@ -146,6 +146,9 @@ class Search:
 
     def next(self) -> Trial | None:
         """A trial to train; None where there is none, now or at all."""
+        for key in self.outcomes.damaged:
+            self._store.remove(key)
+        self.outcomes.damaged = {}
         while self._queue:
             key = self._queue.pop(0)
             if not self.outcomes.known(key):
@@ -252,8 +255,6 @@ class Search:
             self._sampler.suggested(one["point"], self._start())
             self._add(one)
         self._queue = [key for key in self.keys if key not in ended]
-        for key in self.outcomes.damaged:
-            self._store.remove(key)
 
 
 def _at_an_end(place: str, name: str, one: Dimension) -> Any:

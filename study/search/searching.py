@@ -41,7 +41,12 @@ class Searching:
         self._trained: set[str] = set()
         # By study and label (study.declare.searches.in_arms).
         self.searches: dict[str, dict[str, Search]] = {}
+        many = sum(study.searches for study in self._studies) > 1
         for study in self._studies:
+            if study.sampler == "pbt" and many:
+                raise StudyError(
+                    f"{study.name}: pbt trains its members together; give it no other study that searches"
+                )
             if study.searches:
                 check_installed(study.sampler)
                 if keep_stopped and study.sampler == "pbt":
@@ -62,6 +67,7 @@ class Searching:
             self._fresh,
             self._keep_stopped,
         )
+        members: set[str] = set()  # of populations
         untuned: set[str] = set()  # arms of which the hyperparameters are not known yet
         for study, record in zip(self._studies, plan.records, strict=True):
             firsts = {arm["label"]: arm["candidates"][0]["keys"][SEED] for arm in record["arms"]}
@@ -76,10 +82,12 @@ class Searching:
                 if not study.search:
                     untuned.update(key for arm in record["arms"] for key in arm["candidates"][0]["keys"])
                 self._keep_arms(record)
+            if study.sampler == "pbt" and (pbt := self.searches[study.name][""]).left():
+                members.update(pbt.keys)  # trained tenth by tenth; what is told of them comes later
         asked = (study for study in self._studies if study.search or not study.searches)
         names = {study.name for study in asked}
         wanted = {key for one in plan.records if one["name"] in names for key in keys_of(one)}
-        plan = plan.without(untuned - wanted)
+        plan = plan.without((untuned - wanted) | members)
         self._trained = set(plan.trials) if self._fresh else set()
         if self._keep_stopped:
             # A scheduler compares what is searched. What is told of the baseline is trained to its end, with the best.

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from study.analysis import comparison, sections, shown
+from study.lineage import told
 from study.serve.following import Following, Snapshot
 from study.store.files import StorageError
 from study.store.records import Damaged
@@ -181,6 +182,8 @@ def trial(following: Following, name: str, key: str) -> dict[str, Any]:
         found["problems"].append(plain(problem))
     result = found["result"]
     config = (result or said or {}).get("config", {**record["fixed"], **place["overrides"]})
+    if result and result.get("lineage"):
+        config = {**config, "lineage": told(result["lineage"])}
     return {
         **found,
         **place,

@@ -131,7 +131,8 @@ class DivergedRecord(EndedRecord):
 
 
 class StoppedRecord(FileRecord):
-    """trials/<key>/stopped.json: at which of the steps a scheduler stopped the trial, by the value of which metric.
+    """trials/<key>/stopped.json: at which of the steps a scheduler stopped the trial, by the value of which metric; or
+    where a member of a population waits for the others, or has been replaced.
 
     `tenths`: what the metric counted as at the end of each tenth of the steps; None where it was not measured.
     """
@@ -139,8 +140,9 @@ class StoppedRecord(FileRecord):
     metric: Label
     step: Count
     steps: Count | None
-    watched: float
+    watched: float | None
     tenths: list[float | None] = Field([], max_length=10)
+    ended: Label = ""
 
 
 class CandidateRecord(Record):
@@ -225,6 +227,12 @@ class SearchRecord(Record):
             within = all(each is not None and each.low <= at <= each.high for each, at in chosen)
             if not within or any(known >= number for known in one.knew):
                 raise ValueError(f"suggestion {number} is none of this search")
+        keys = {one.key for one in self.suggestions if one.key}
+        members = {key for generation in self.generations for key in generation}
+        parents = {one.parent for one in self.suggestions if one.parent}
+        copies = all(bool(one.parent) == bool(one.lineage) for one in self.suggestions)
+        if not members | parents <= keys or not copies or [] in self.generations:
+            raise ValueError("its generations are none of what it suggested")
         return self
 
 

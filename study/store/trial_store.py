@@ -5,7 +5,7 @@
     trials/<key>/result.json      config, metrics, provenance; written last: it commits the trial
     trials/<key>/checkpoint.pt    only while unfinished: a sha256 (32 bytes), then TrialRun.state()
     trials/<key>/running.json     only while it is trained: how far it is (running_file.py)
-    trials/<key>/stopped.json     only if a scheduler stopped the trial early: where and why
+    trials/<key>/stopped.json     only if it was stopped early, or waits for its population: where and why
     trials/<key>/error.txt        only after a failure: the traceback
     trials/<key>/lock             only while unfinished: held by the process that trains it
 
