@@ -72,8 +72,10 @@ class Population(Search):
         for key in self._members:
             if key in finished:
                 self._ended_whole(key)
-            elif key in states.stopped and len(self._tenths(key)) >= len(self._generations):
-                self._over.add(key)
+            elif key in states.stopped:
+                self._seen[key] = stored_tenths(self._store, key, self._metric)
+                if len(self._seen[key]) >= len(self._generations):
+                    self._over.add(key)
 
     def _ended_whole(self, key: str) -> None:
         """It was trained to its end, or diverged."""

@@ -113,7 +113,8 @@ class TrialStore:
                 # Nobody sees this file, and a killed process leaves none. A missing folder is not made yet: the
                 # request may still turn out to be wrong.
                 folder = Path(self.root.path)
-                existing = next(one for one in (folder, *folder.parents) if one.exists())
+                # A link that leads nowhere is there, and refused.
+                existing = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
                 with tempfile.TemporaryFile(dir=existing) as file:
                     file.write(b"test")
             else:
