@@ -143,25 +143,23 @@ def test_arms_are_stopped_in_process_too_and_continued_without_the_scheduler(tmp
 
 
 @pytest.mark.parametrize("name", ["asha", "median"])
-def test_one_that_was_interrupted_without_it_is_stopped_once(
-    tmp_path: Path, study: Command, name: str
-) -> None:
-    """Its first report has several tenths at once."""
-    bowl(tmp_path, pause=0.02, budget=8)
-    words = ("tune", "bowl.py", "--storage", "r", "--max-concurrent", "1", "--seeds", "2")
-    first = study.begin(*words, "--checkpoint-every", "0")
+def test_one_whose_first_report_has_several_tenths_is_stopped_once(name: str) -> None:
+    """As one that was interrupted without a scheduler has, and is then continued with one."""
+    from types import SimpleNamespace
 
-    def is_deep() -> bool:
-        ended = len([*tmp_path.glob("r/trials/*/result.json")])
-        return ended >= 4 and bool([*tmp_path.glob("r/trials/*/checkpoint.pt")])
+    from study.running.early_stopping import EarlyStopping
 
-    wait_until(is_deep, "a checkpoint of the fifth trial")
-    first.send_signal(signal.SIGINT)
-    first.communicate()
-    done = study(*words, "--scheduler", name)
-    assert done.returncode == 0, done.stderr
-    assert "lost" not in done.stderr
-    assert len(suggested(tmp_path / "r")) == 8
+    scheduler = EarlyStopping(name, Follows.metrics[1], [SimpleNamespace(key="late")])  # type: ignore[list-item]
+    scheduler.recall((f"{at}", [at / 10] * 10) for at in range(4))
+
+    class OfTune:
+        trial_id, config = "00001", {"trial": 0}
+
+    late = OfTune()
+    scheduler.on_trial_add(None, late)
+    for _ in range(2):  # Tune tells a trial that it stops that it has ended, and one that is lost comes again
+        assert scheduler.on_trial_result(None, late, {"tenths": [9.0] * 6}) == "STOP"
+        scheduler.on_trial_complete(None, late, {"tenths": [9.0] * 6})
 
 
 def test_records_of_before_there_were_tenths_are_read(tmp_path: Path) -> None:

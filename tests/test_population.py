@@ -330,8 +330,8 @@ def test_what_can_not_be_a_population_is_said(fields: dict[str, Any], said: str)
     ("change", "said"),
     [
         ("self.lr = config.lr", ""),
-        ("self.lr = 2 * config.lr", "made so and continued from there: step"),
-        ("pass", "a change changes something: lr="),
+        ("self.lr = 2 * config.lr", "made so and continued from there"),
+        ("pass", "gives the same steps"),
         ("raise NotImplementedError('later')", "later"),
     ],
 )
