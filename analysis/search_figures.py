@@ -151,9 +151,7 @@ def _draw_over_two(
     values = known[metric.name].to_numpy(float)
     here = ~(np.isnan(x) | np.isnan(y))
     x, y, values = x[here], y[here], values[here]
-    axes.set(
-        xlabel=labelled(title_of(space, first["name"])), ylabel=labelled(title_of(space, second["name"]))
-    )
+    axes.set(xlabel=labelled(titles[0]), ylabel=labelled(titles[1]))
     if not len(values):
         return
     scale = Normalize(float(values.min()), float(values.max()))
