@@ -124,6 +124,8 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     running.notebook_progress  what a notebook shows meanwhile
     running.node_check       can all nodes use the storage?
     running.ray_session      Ray for the time of a run
+    running.fork_client      what Ray starts for a worker: asks for a fork
+    running.fork_server      forks with everything imported
     running.own_ray          a run's Ray, closed to other users
     running.scratch          a run's temporary folder
     running.stop_signals     Ctrl-C, SIGTERM, SIGHUP

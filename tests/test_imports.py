@@ -38,9 +38,9 @@ LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 # The image training is one among others. Only what reads the records of study 0.1, which had no other, knows it.
 KNOWS_IMAGES = {"store.format1"}
 KNOW_RAY = {
-    "cluster.cluster_file", "cluster.job_server", "own_code", "running.node_check", "running.own_ray",
-    "running.probe", "running.ray_session", "running.stopwatch", "running.trainable", "running.tune_callback",
-    "running.early_stopping", "running.tune_searcher", "running.tuner",
+    "cluster.cluster_file", "cluster.job_server", "own_code", "running.early_stopping", "running.fork_server",
+    "running.node_check", "running.own_ray", "running.probe", "running.ray_session", "running.stopwatch",
+    "running.trainable", "running.tune_callback", "running.tune_searcher", "running.tuner",
 }  # fmt: skip
 KNOW_TORCH = {
     "images.convolution", "images.data", "images.models", "images.optimization", "images.step_graph", "images.training",

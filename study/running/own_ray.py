@@ -36,12 +36,17 @@ def token_in(folder: Path) -> Iterator[None]:
 
 
 def _set(variables: dict[str, str | None]) -> None:
-    """In the environment, where None is none; Ray's own copies of them are forgotten."""
+    """In the environment, where None is none."""
     for name, value in variables.items():
         if value is None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+    environment_changed()
+
+
+def environment_changed() -> None:
+    """Ray forgets its own copies of what stands in the environment."""
     import ray
 
     raylet: Any = ray._raylet

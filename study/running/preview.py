@@ -52,7 +52,7 @@ def preview(
         if not measured or not preview.outlook.unknown:
             say_what_is_slow(costs, shares, console)
             return preview
-    with workspace() as folder, ray_session(options.address, folder) as nodes:
+    with workspace() as folder, ray_session(options.address, folder, plan.trainings.values()) as nodes:
         whole = prepare(plan.whole())
         shares = shares_of(plan, list(plan.trials.values()), whole, nodes, options, console)
         if options.address is None:

@@ -8,17 +8,20 @@ import os
 import re
 import signal
 import socket
+import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from study.cluster import token
 from study.errors import StudyError
 from study.running import as_before, limits, own_ray
+from study.running.fork_server import clients_start_workers, fork_server
 from study.running.resources import Node, this_machine
 from study.running.stop_signals import stop_signals
 from study.store.files import reason
+from study.training import Training
 
 CONNECT_SECONDS = 10.0
 # A cloud takes 5 to 10 minutes for a machine that installs the project.
@@ -55,8 +58,10 @@ def import_quietly() -> None:
 
 
 @contextlib.contextmanager
-def ray_session(address: str | None, folder: Path) -> Iterator[list[Node]]:
-    """Ray, started for this run with its files in `folder`, or joined; gives the cluster's nodes.
+def ray_session(
+    address: str | None, folder: Path, trainings: Iterable[type[Training]] = ()
+) -> Iterator[list[Node]]:
+    """Ray, started for this run of these trainings with its files in `folder`, or joined; gives the cluster's nodes.
 
     Meanwhile SIGTERM (a job that is stopped) and SIGHUP (a terminal that is closed) do what Ctrl-C does.
     Raises StudyError where no cluster answers at the address, or none can be started.
@@ -67,10 +72,12 @@ def ray_session(address: str | None, folder: Path) -> Iterator[list[Node]]:
             os.environ.setdefault(name, value)
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+        already = "ray" in sys.modules and sys.modules["ray"].is_initialized()
+        if address is None and not already:
+            until_the_end.enter_context(fork_server(folder, trainings))
         import ray
 
         until_the_end.enter_context(as_before.logger("ray")).setLevel(logging.CRITICAL)
-        already = ray.is_initialized()
         take_back = until_the_end.enter_context(stop_signals())
         if not already:
             if address is None:
@@ -106,6 +113,7 @@ def _start(address: str | None, folder: Path) -> None:
             more: dict[str, Any] = {}
             if address is None:
                 more = {**changed.enter_context(own_ray.started_closed()), **_own_share()}
+                changed.enter_context(clients_start_workers())
             ray.init(
                 address=address or "local",
                 _temp_dir=str(folder / "ray") if address is None else None,

@@ -60,7 +60,7 @@ def run(
     with workspace() as folder, ThreadPoolExecutor(1) as thread:
         # The data, and what costs need, take as long as Ray's start does.
         prepared = thread.submit(prepare, plan)
-        with ray_session(options.address, folder) as nodes:
+        with ray_session(options.address, folder, plan.trainings.values()) as nodes:
             asked = options.cpus_per_trial or 1, options.gpus_per_trial or 0
             nodes = with_workers(nodes, *asked, say_to(console))
             outcome = _train(plan, store, prepared.result(), nodes, options, console, listener, folder)

@@ -106,7 +106,10 @@ class Signal(Fault):
         if code < 0 and "trials: " not in err:
             return 0, ""  # ended while Python still imported: nothing had begun
         if code != 0:
-            require("To continue: study tune chaos.py" in err, f"no word on how to go on:\n{err}")
+            require(
+                "To continue: study tune chaos.py" in err,
+                f"exit code {code}, no word on how to go on:\n{err}",
+            )
             require(seconds <= CLEAN_STOP_SECONDS * crowded(), f"took {seconds:.1f} s to stop")
         if code == 130 and self.sent == 1:
             unsaved = scene.unsaved(run)
