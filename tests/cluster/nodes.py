@@ -29,6 +29,32 @@ print(json.dumps({node["NodeManagerAddress"]: node["NodeID"] for node in ray.nod
 JOBS = "http://localhost:8265"
 PROBE = Path(__file__).with_name("probe.py")
 INTRUDER = Path(__file__).with_name("intruder.py")
+# A study of two trials that take no processor, and end when there is a file called `go` in the study's folder.
+WAITS = """
+import time
+from pathlib import Path
+
+import study
+
+
+class Waits(study.Training):
+    class Config(study.Config):
+        n: int = 1
+
+    metrics = (study.lower("loss"),)
+
+    def __init__(self, config, data, seed, device):
+        self.steps = 10**6
+
+    def step(self, t):
+        time.sleep(0.05)
+        if Path("go").exists():
+            self.steps = t + 1
+        return {"loss": 1.0}
+
+
+STUDY = study.Study(title="Waits", training=Waits, arms={"one": {}, "two": {"n": 2}})
+"""
 # Where Ray may leave something that others could get at.
 PLACES = ("/tmp", "/dev/shm")
 SSHD = """

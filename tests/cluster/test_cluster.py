@@ -14,7 +14,7 @@ import pytest
 from chaos.scene import outcomes
 from cluster import network, nodes
 from cluster.network import Node, run
-from cluster.nodes import PROBE, TOKEN, Cluster
+from cluster.nodes import PROBE, TOKEN, WAITS, Cluster
 from conftest import Study, wait_until
 from serving import served
 
@@ -34,6 +34,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 # What a port says without a token, and to a wrong one: a closed one, HTTP, gRPC.
 NOBODY_GETS_IN = [("refused", "refused"), ("401", "403"), ("UNAUTHENTICATED", "UNAUTHENTICATED")]
 WORDS = ("long.py", "--seeds", "1", "--checkpoint-every", "0.5")
+WAITING = ("waits.py", "--seeds", "1", "--checkpoint-every", "0.5")
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,7 @@ def folder(cluster: Cluster, request: pytest.FixtureRequest) -> Path:
     made = cluster.shared / request.node.name
     made.mkdir()
     (made / "long.py").write_text(STUDY_FILE)
+    (made / "waits.py").write_text(WAITS)
     return made
 
 
@@ -116,7 +118,15 @@ def test_trainings_of_ones_own_run_on_a_cluster(
     small = {
         "iterations: int = Field(400": "iterations: int = Field(60",
         "trees: int = 100": "trees: int = 5",
+        # Two arms each are enough for two nodes.
+        ', "both": {"cosine": True, "dropout": 0.1}': "",
+        'study.below("val_loss", "Dropout lowers it further.", "both", "cosine"),': "",
+        'grid_search(["ridge", "forest", "boosting"])': 'grid_search(["ridge", "boosting"])',
+        'study.equivalent("r2", "A forest explains as much as a line does.", "forest", "ridge", margin=0.1),': "",
+        "grid_search([4, 16, 64])": "grid_search([4, 16])",
     }
+    texts = "".join(file.read_text() for file in EXAMPLES.glob("*.py"))
+    assert all(texts.count(default) == 1 for default in small)
     for file in EXAMPLES.glob("*.py"):
         text = file.read_text()
         for default, smaller in small.items():
@@ -127,7 +137,7 @@ def test_trainings_of_ones_own_run_on_a_cluster(
     done = cluster.submit(folder, *words).result()
     assert done.returncode == 0, done.stdout + done.stderr
     assert {result["training"] for result in results(folder)} == {"LanguageModel", "tabular", "train_digits"}
-    assert on(cluster.head, folder) + on(cluster.workers[0], folder) == 9
+    assert on(cluster.head, folder) + on(cluster.workers[0], folder) == 6
     # The nodes have an environment of their own; another kernel of a BLAS gives scikit-learn other bits.
     for name in [name for name in os.environ if name.startswith("OPENBLAS_")]:
         monkeypatch.delenv(name)
@@ -156,11 +166,11 @@ def test_the_job_server_is_reached_through_ssh_alone_and_with_the_token(cluster:
 
 def test_another_user_of_a_node_gets_at_nothing_of_a_running_job(cluster: Cluster, folder: Path) -> None:
     """Neither at Ray's folder nor at its sockets nor at the files that came with the job."""
-    job = cluster.submit(folder, *WORDS, "--epochs", "3000")
+    job = cluster.submit(folder, *WAITING)
     for node in (cluster.head, *cluster.workers):
         wait_until_it_trains(node, folder)
         found = cluster.intrude(node)
-        assert any(path.endswith("/long.py") for path in found["seen"]), "the job's files"
+        assert any(path.endswith("/waits.py") for path in found["seen"]), "the job's files"
         assert any(path.endswith("/sockets/raylet") for path in found["seen"])
         assert found["got"] == []
     cluster.stop()
@@ -197,17 +207,16 @@ def test_a_study_outlives_a_worker_and_uses_it_when_it_is_back(
     cluster.wait_for_nodes(instead_of={worker.address: before[worker.address]})
     again = folder / "again"
     again.mkdir()
-    shutil.copy(folder / "long.py", again)
-    # Longer than a node may take to begin, or the other one has trained everything by then.
-    job = cluster.submit(again, *WORDS, "--epochs", "3000")
+    shutil.copy(folder / "waits.py", again)
+    job = cluster.submit(again, *WAITING)
     wait_until_it_trains(worker, again)
     with served(again) as page:
         page.wait_for("/running", worker.name)
         cluster.stop()
         stopped = job.result()
-        assert "To continue: study tune long.py" in stopped.stdout, stopped.stdout + stopped.stderr
+        assert "To continue: study tune waits.py" in stopped.stdout, stopped.stdout + stopped.stderr
         assert checkpoints(again) != []
-        page.wait_for("/study/long", "<td[^>]*>interrupted</td>")
+        page.wait_for("/study/waits", "<td[^>]*>interrupted</td>")
         page.wait_for("/running", "No trial is running.")
 
 

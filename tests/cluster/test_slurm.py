@@ -15,7 +15,7 @@ import psutil
 import pytest
 from cluster import network, nodes
 from cluster.network import Node
-from cluster.nodes import TOKEN, Cluster
+from cluster.nodes import TOKEN, WAITS, Cluster
 from conftest import HANG, wait_until
 
 reason = network.missing() or nodes.missing()
@@ -24,12 +24,6 @@ pytestmark = [
     pytest.mark.skipif(reason is not None, reason=reason or ""),
 ]
 
-STUDY_FILE = """
-from ray import tune
-from study import Study
-STUDY = Study(title="Long", scientific={"width": tune.grid_search([4, 8])},
-              fixed={"dataset": "digits", "batch_size": 16, "epochs": 100, "momentum": 0.5})
-"""
 # Each node runs the words at the same time, in the folder and with the environment of the caller.
 SRUN = """
 while [[ $1 == --* ]]; do shift; done
@@ -52,7 +46,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     (project / ".venv/bin").mkdir(parents=True)
     (project / ".venv/bin/activate").write_text(f"export PATH={sys.prefix}/bin:$PATH\n")
     shutil.copy(nodes.REPOSITORY / "clusters/slurm.sh", project)
-    (project / "long.py").write_text(STUDY_FILE)
+    (project / "waits.py").write_text(WAITS)
     for name, body in TOOLS.items():
         (project / name).write_text(f"#!/bin/bash\n{body}\n")
         (project / name).chmod(0o755)
@@ -105,7 +99,7 @@ def left(cluster: Cluster) -> list[str]:
 
 
 def test_both_machines_train_and_nobody_else_gets_at_their_files(cluster: Cluster) -> None:
-    job = begin(cluster, "long.py", "--seeds", "1", "--epochs", "200")
+    job = begin(cluster, "waits.py", "--seeds", "1")
     wait_until_it_trains(cluster, job)
     for node in (cluster.head, *cluster.workers):
         found = cluster.intrude(node)
@@ -113,6 +107,8 @@ def test_both_machines_train_and_nobody_else_gets_at_their_files(cluster: Cluste
         assert len(folders) == 1
         assert folders.pop().startswith("study-job.")
         assert found["got"] == []
+    go = cluster.shared / "project/go"
+    go.touch()
     out, err = job.communicate(timeout=HANG)
     assert job.returncode == 0, (out + err)[-5000:]
     results = [
@@ -120,10 +116,11 @@ def test_both_machines_train_and_nobody_else_gets_at_their_files(cluster: Cluste
     ]
     assert {result["provenance"]["node"] for result in results} == {"head", "worker1"}
     assert left(cluster) == []
+    go.unlink()
 
 
 def test_a_job_that_is_ended_leaves_neither_folders_nor_ray(cluster: Cluster) -> None:
-    job = begin(cluster, "long.py", "--seeds", "1", "--epochs", "5000")
+    job = begin(cluster, "waits.py", "--seeds", "1", "--fresh")
     wait_until_it_trains(cluster, job)
     for process in [of for node in (cluster.head, *cluster.workers) for of in of_the_job(node)]:
         with contextlib.suppress(psutil.NoSuchProcess):
