@@ -1,13 +1,14 @@
 """Searching with `study`, with Ray Tune and OptunaSearch, and with Optuna alone: what is found, and what it costs.
 
-    python benchmarks/search.py quality --repeats 10      # what is found, and in which time
-    python benchmarks/search.py kill --repeats 3          # killed at half of the budget, and started again
-    python benchmarks/search.py overhead --trials 1000    # milliseconds for a suggestion
-    python benchmarks/search.py truth --repeats 200       # how often a flat function's best is called better
+    python benchmarks/search.py quality --repeats 10                 # what is found, and in which time
+    python benchmarks/search.py quality --of network --repeats 10    # of the report's network on digits
+    python benchmarks/search.py kill --repeats 3                     # killed at half of the budget, and started again
+    python benchmarks/search.py overhead --trials 1000               # milliseconds for a suggestion
+    python benchmarks/search.py truth --repeats 200                  # how often a flat function's best is called better
 
-All tools minimise Hartmann's function of six variables (minimum -3.32237), with noise at each point, from the same
-first point, by the same sampler of Optuna with its own seed, one trial at a time. `quality`: the value without noise at
-the point with the best score so far. `kill`: two trials of two seconds at a time; SIGKILL to the whole group of
+All tools minimise the same (benchmarks/problems.py) from the same first point, by the same sampler of Optuna with its
+own seed, one trial at a time. `quality`: what the point with the best score so far is worth, which is its value without
+noise, or its error on the test set. `kill`: two trials of two seconds at a time; SIGKILL to the whole group of
 processes when half of the steps are done; then each tool is started again as its documentation says. `truth`: nothing
 matters, so that each "better than the baseline" is false.
 """
@@ -24,14 +25,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hartmann import MINIMUM, STEPS
+from counted import STEPS
+from problems import MINIMUM, PROBLEMS, network_config
 
 HERE = Path(__file__).parent
 TOOLS, BUDGET, AT = ("study", "search_ray_tune", "search_optuna"), 64, (16, 32, 64)
+AT_SECONDS = (15, 30, 60)  # since the command
 SECONDS = 2.0  # of a trial, where processes are killed
 
 STUDY_FILE = '''"""Where is the minimum?"""
@@ -39,7 +43,8 @@ import sys
 sys.path.insert(0, {here!r})
 from ray import tune
 import study
-from hartmann import STEPS, VARIABLES, hartmann, noise, step
+from counted import STEPS, step
+from problems import VARIABLES, hartmann, noise
 
 class Hartmann(study.Training):
     class Config(study.Config):
@@ -74,38 +79,74 @@ STUDY = study.Study(
 '''
 
 
+NETWORK_FILE = '''"""Which hyperparameters suit the network?"""
+from ray import tune
+from study import Study
+
+STUDY = Study(
+    title="Minimum", fixed={fixed!r}, budget={budget}, sampler={sampler!r}, finalists=1, seeds=2,
+    search={{
+        "lr": tune.loguniform(1e-3, 1.0), "momentum": tune.uniform(0.0, 0.95),
+        "weight_decay": tune.loguniform(1e-6, 1e-1), "width": tune.randint(2, 17),
+    }},
+    start=[{start!r}],
+)
+'''
+
+
 def study_file(folder: Path, sampler: str = "tpe", budget: int = BUDGET, seeds: int = 2) -> Path:
     file = folder / "minimum.py"
     file.write_text(STUDY_FILE.format(here=str(HERE), budget=budget, sampler=sampler, seeds=seeds))
     return file
 
 
+def network_file(folder: Path, sampler: str, repeat: int) -> Path:
+    file, start = folder / "minimum.py", PROBLEMS["network"].start
+    told = {"fixed": network_config(repeat), "start": start, "sampler": sampler, "budget": BUDGET}
+    file.write_text(NETWORK_FILE.format(**told))
+    return file
+
+
 def command(
-    tool: str, folder: Path, sampler: str, repeat: int, seconds: float = 0.0, at_once: int = 1
+    tool: str,
+    folder: Path,
+    sampler: str,
+    repeat: int,
+    of: str = "hartmann",
+    seconds: float = 0.0,
+    at_once: int = 1,
 ) -> list[str]:
     """The whole search, or the rest of it."""
     if tool != "study":
         return [
             sys.executable, str(HERE / "peers" / f"{tool}.py"), "--folder", str(folder), "--sampler", sampler,
-            "--repeat", f"{repeat}", "--seconds", f"{seconds}", "--at-once", f"{at_once}",
+            "--repeat", f"{repeat}", "--seconds", f"{seconds}", "--at-once", f"{at_once}", "--of", of,
         ]  # fmt: skip
+    if of == "network":
+        words = [str(network_file(folder, sampler, repeat)), "--cpus-per-trial", "1"]
+    else:
+        file = str(study_file(folder, sampler))
+        words = [file, "--set", f"repeat={repeat}", "--set", f"seconds={seconds}", "--checkpoint-every", "0"]
     return [
-        sys.executable, "-m", "study", "tune", str(study_file(folder, sampler)), "--storage", str(folder / "r"),
-        "--set", f"repeat={repeat}", "--set", f"seconds={seconds}", "--max-concurrent", f"{at_once}",
-        "--checkpoint-every", "0",
+        sys.executable, "-m", "study", "tune", *words, "--storage", str(folder / "r"),
+        "--max-concurrent", f"{at_once}",
     ]  # fmt: skip
 
 
-def found(tool: str, folder: Path) -> np.ndarray:
-    """[trials, 2]: the score and the value without noise of each, in order."""
+def found(tool: str, folder: Path, of: str = "hartmann") -> np.ndarray:
+    """[trials, 3]: of each in order its score, what it is worth, and when it ended (seconds since 1970)."""
     if tool != "study":
         return np.array(json.loads((folder / "results.json").read_text()))
     from analysis import load
     from study.store.trial_store import searched_keys
 
     results = load(folder / "r")
-    keys = searched_keys(results.studies["minimum"])
-    return results.trials.set_index("key").loc[keys, ["noisy", "value"]].to_numpy()
+    rows = results.trials.set_index("key").loc[searched_keys(results.studies["minimum"])]
+    measured = (
+        rows[["noisy", "value"]] if of == "hartmann" else 1 - rows[["validation_accuracy", "test_accuracy"]]
+    )
+    ended = [datetime.fromisoformat(began).timestamp() for began in rows.started] + rows.training_seconds
+    return np.column_stack([measured.to_numpy(), ended])
 
 
 def start(words: list[str], folder: Path) -> subprocess.Popen[bytes]:
@@ -123,25 +164,28 @@ def run(words: list[str], folder: Path) -> float:
     return time.perf_counter() - began
 
 
-def quality(samplers: list[str], repeats: int) -> None:
+def quality(of: str, tools: list[str], samplers: list[str], repeats: int) -> None:
     """Print what was reached, mean and 95 % interval over repeats, and the seconds of a search."""
     from analysis.statistics import mean_of
 
-    print(
-        f"| sampler | tool | {' | '.join(f'after {n}' for n in AT)} | median seconds |\n|---|---|--:|--:|--:|--:|"
-    )
+    after = [*(f"after {n}" for n in AT), *(f"in {n} s" for n in AT_SECONDS), "median seconds"]
+    print(f"| sampler | tool | {' | '.join(after)} |\n|---|---|{'--:|' * len(after)}")
     for sampler in samplers:
-        for tool in TOOLS if sampler == "tpe" else [one for one in TOOLS if one != "search_ray_tune"]:
+        for tool in tools if sampler == "tpe" else [one for one in tools if one != "search_ray_tune"]:
             rows, seconds = [], []
             for repeat in range(repeats):
                 with tempfile.TemporaryDirectory() as name:
-                    seconds.append(run(command(tool, Path(name), sampler, repeat), Path(name)))
-                    tried = found(tool, Path(name))
-                    rows.append([tried[int(tried[:n, 0].argmin()), 1] for n in AT])
-            of = [mean_of(column) for column in zip(*rows, strict=True)]
-            said = " | ".join(f"{one.mean:.2f} ± {one.half_width:.2f}" for one in of)
-            print(f"| {sampler} | {tool} | {said} | {np.median(seconds):.1f} |", flush=True)
-    print(f"{repeats} repeats, minimum {MINIMUM}")
+                    folder, began = Path(name), time.time()
+                    seconds.append(run(command(tool, folder, sampler, repeat, of), folder))
+                    tried = found(tool, folder, of)
+                    ended = [int((tried[:, 2] <= began + limit).sum()) for limit in AT_SECONDS]
+                    rows.append(
+                        [tried[int(tried[:n, 0].argmin()), 1] if n else np.nan for n in [*AT, *ended]]
+                    )
+            reached = [mean_of(column) if np.isfinite(column).all() else None for column in np.array(rows).T]
+            said = [f"{one.mean:.3f} ± {one.half_width:.3f}" if one else "" for one in reached]
+            print(f"| {sampler} | {tool} | {' | '.join(said)} | {np.median(seconds):.1f} |", flush=True)
+    print(f"{repeats} repeats" + (f", minimum {MINIMUM}" if of == "hartmann" else ""))
 
 
 def kill(repeats: int) -> None:
@@ -152,7 +196,7 @@ def kill(repeats: int) -> None:
         for repeat in range(repeats):
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
-                words = command(tool, folder, "tpe", repeat, SECONDS, at_once=2)
+                words = command(tool, folder, "tpe", repeat, seconds=SECONDS, at_once=2)
                 began, process = time.perf_counter(), start(words, folder)
                 while steps_done(folder) < needed // 2 and process.poll() is None:
                     time.sleep(0.05)
@@ -249,12 +293,14 @@ def main() -> None:
     """Do what the words say."""
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("what", choices=["quality", "kill", "overhead", "truth"])
+    words.add_argument("--of", choices=PROBLEMS, default="hartmann", help="what `quality` minimises")
+    words.add_argument("--tools", default=",".join(TOOLS))
     words.add_argument("--samplers", default="tpe,cmaes,random")
     words.add_argument("--repeats", type=int, default=10)
     words.add_argument("--trials", type=int, default=1000)
     given = words.parse_args()
     if given.what == "quality":
-        quality(given.samplers.split(","), given.repeats)
+        quality(given.of, given.tools.split(","), given.samplers.split(","), given.repeats)
     elif given.what == "kill":
         kill(given.repeats)
     elif given.what == "truth":

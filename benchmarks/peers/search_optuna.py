@@ -3,18 +3,12 @@
 STEPS_FILE=steps python benchmarks/peers/search_optuna.py --folder out
 """
 
-import json
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 import optuna
-from hartmann import STEPS, VARIABLES, hartmann, noise, step
-from searching import arguments
+from searching import PROBLEMS, STEPS, arguments, leave, step
 
 if __name__ == "__main__":
     given = arguments(__doc__).parse_args()
+    problem = PROBLEMS[given.of]
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     kinds = {
         "tpe": optuna.samplers.TPESampler, "cmaes": optuna.samplers.CmaEsSampler,
@@ -27,18 +21,28 @@ if __name__ == "__main__":
         sampler=kinds[given.sampler](seed=given.repeat),
     )
     if not found.trials:
-        found.enqueue_trial(dict.fromkeys(VARIABLES, 0.5))
+        found.enqueue_trial(problem.start)
+
+    def suggested(trial: optuna.Trial) -> dict[str, float]:
+        return {
+            name: trial.suggest_int(name, of.low, of.high)
+            if of.whole
+            else trial.suggest_float(name, of.low, of.high, log=of.log)
+            for name, of in problem.space.items()
+        }
 
     def objective(trial: optuna.Trial) -> float:
-        x = [trial.suggest_float(name, 0.0, 1.0) for name in VARIABLES]
+        point = suggested(trial)
         for _ in range(STEPS):
             step(given.seconds / STEPS)
-        value = hartmann(x)
+        score, value = problem.evaluate(point, given.repeat)
         trial.set_user_attr("value", value)
-        return value + noise(x, 0, given.repeat)
+        return score
 
     complete = len(found.get_trials(states=[optuna.trial.TrialState.COMPLETE]))
     found.optimize(objective, n_trials=given.budget - complete, n_jobs=given.at_once)
     ended = found.get_trials(states=[optuna.trial.TrialState.COMPLETE])
-    results = [[one.value, one.user_attrs["value"]] for one in ended]
-    (Path(given.folder) / "results.json").write_text(json.dumps(results))
+    leave(
+        given.folder,
+        ((one.value, one.user_attrs["value"], one.datetime_complete.timestamp()) for one in ended),
+    )
