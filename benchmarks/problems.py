@@ -26,7 +26,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Problem:
-    """`evaluate(point, repeat)`: the score that a search sees, and what the point is worth; both the lower the better."""
+    """`evaluate(point, repeat)`: the score that a search sees, and what the point is worth; the lower the better."""
 
     space: dict[str, Range]
     start: dict[str, float]
