@@ -15,6 +15,7 @@ to_mlflow   a study as MLflow's runs         hyperparameters  a metric against t
 to_wandb    the same of Weights & Biases     searching    what a search tried and found
 importance  what matters to its score        search_figures  drawing a search
 interactive_search  the same for a page with JavaScript
+inference   which settings a report used that does not say
 """
 
 from .results import Results, load

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from study import load
-from study.declare.loading import available
+from study.declare.loading import SHIPPED, available
 
 # Figure: arms, and the test accuracies that the report gives, in the order of the arms (None: not given).
 REPORT: dict[str, tuple[int, dict[str, float | None]]] = {
@@ -58,3 +60,10 @@ def test_every_shipped_study_loads() -> None:
     tuned = load("optimizers_tuned")
     assert all(len(arm.candidates) == 8 for arm in tuned.expand())
     assert tuned.fixed["validation_size"] > 0
+
+
+@pytest.mark.parametrize("path", sorted((SHIPPED / "inference").glob("*.py")), ids=lambda path: path.stem)
+def test_every_setting_that_is_inferred_is_compared_with_something_published(path: Path) -> None:
+    study = load(path)
+    assert [arm.label for arm in study.expand()] == list(study.published)
+    assert f"study infer {path.stem}" in path.read_text()

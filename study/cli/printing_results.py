@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from study.cli.printing import as_json, table
@@ -13,7 +14,9 @@ from study.terminal import say
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.inference import Setting
     from analysis.judging import Comparison, Verdict
+    from study.metric import Metric
     from study.store.trial_store import TrialStore
 VERDICTS = ("reproduced", "contradicted", "undecided")
 
@@ -102,6 +105,30 @@ def _plain(comparison: Comparison) -> dict[str, object]:
 def _json_number(value: object) -> object:
     """The value; None where JSON has no such number."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def settings(found: Sequence[Setting], metrics: Mapping[str, Metric], json_wanted: bool) -> None:
+    """The settings that published values may come from, a line for each value."""
+    from study.analysis import inference
+
+    if json_wanted:
+        as_json([_plain_setting(one) for one in found])
+        return
+    text = inference.shown(found, {name: metric.title for name, metric in metrics.items()})
+    table(list(text.columns), text.to_numpy().tolist())
+    say(
+        "p: how often another run of the setting would be as far from ours. posterior: of the settings here, which "
+        "were equally likely before."
+    )
+
+
+def _plain_setting(setting: Setting) -> dict[str, object]:
+    plain = {name: _json_number(value) for name, value in asdict(setting).items()}
+    values = [{**asdict(one), "p": one.p} for one in setting.published]
+    return {
+        **plain,
+        "published": [{name: _json_number(value) for name, value in of.items()} for of in values],
+    }
 
 
 def comparison(tables: Mapping[tuple[str, str], pd.DataFrame], a: str, b: str, json_wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""The commands that read a storage: status, report, verify, compare. They need neither torch nor Ray."""
+"""The commands that read a storage: status, report, verify, infer, compare. They need neither torch nor Ray."""
 
 from __future__ import annotations
 
@@ -104,6 +104,42 @@ def verify(studies: Names = None, storage: Storage = None, as_json: AsJson = Fal
     say_left_out(results.problems)
     if any(verdict.verdict == "contradicted" for verdict in found):
         raise typer.Exit(CONTRADICTED)
+
+
+@commands.command()
+def infer(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="One of the storage.")],
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A hyperparameter that is inferred: arms that have it in common are one setting. Repeatable. "
+            "[default: each arm is one]",
+        ),
+    ] = None,
+    storage: Storage = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which of a study's settings the published values may come from, where a report does not tell.
+
+    Each published value is compared with what another run of a setting would give, as our seeds of it tell.
+
+    Example: `study infer fc_widths --by fc_width`
+    """
+    from study.analysis import inference
+    from study.cli import printing_results
+    from study.errors import StudyError
+
+    results = loaded(storage, [study])
+    (name,) = results.studies
+    try:
+        found = inference.settings(results, name, by or [])
+    except KeyError as lacking:
+        raise StudyError(f"{name}: not every arm sets {lacking}, which --by names") from None
+    if not found:
+        raise StudyError(f"{name}: nothing was published for its arms", "Give the study `published` values.")
+    printing_results.settings(found, results.metrics(name), as_json)
+    say_left_out(results.problems)
 
 
 @commands.command()

@@ -1,0 +1,170 @@
+"""Which of several settings a report used that does not say: those under which what it published is likely.
+
+A published value is one run, of whatever seed. What another run of a setting gives is told by our seeds of it: under a
+normal distribution with unknown mean and spread, a t distribution about their mean (Geisser, Predictive Inference,
+1993, 3.1). The likelihoods of all published values, with the same weight for each setting beforehand, give each one's
+posterior.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import gammaln, stdtr
+
+from .results import Results, measured
+
+BEST, ALIKE, UNLIKELY, RULED_OUT, TOO_FEW = (
+    "agrees best",
+    "can't be told from it",
+    "less likely",
+    "ruled out",
+    "too few seeds",
+)
+# A setting whose runs would be as far from what was published once in a hundred times.
+RULED_OUT_BELOW = 0.01
+# "Substantial" evidence against the other one begins at a third, "strong" at a tenth (Jeffreys, Theory of Probability).
+ALIKE_ABOVE = 0.1
+# Published values end with a hundredth, in whatever unit: those that are equal may differ by so much.
+ROUNDING = 0.01
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published value of an arm, and what our finished seeds of the arm give: mean and standard deviation."""
+
+    arm: str
+    metric: str
+    value: float
+    n: int
+    mean: float
+    sd: float
+
+    @property
+    def log_density(self) -> float:
+        """Logarithm of the density that our seeds give this value, in the metric's unit; NaN below two seeds."""
+        if self.n < 2:
+            return math.nan
+        df, scale = self.n - 1, self._scale
+        t = (self.value - self.mean) / scale
+        constant = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * math.log(df * math.pi) - math.log(scale)
+        return float(constant - (df + 1) / 2 * math.log1p(t * t / df))
+
+    @property
+    def p(self) -> float:
+        """How often a run of this arm would be as far from our mean, to either side; NaN below two seeds."""
+        if self.n < 2:
+            return math.nan
+        return float(2 * stdtr(self.n - 1, -abs(self.value - self.mean) / self._scale))
+
+    @property
+    def _scale(self) -> float:
+        rounded = ROUNDING**2 / 12  # the variance of what rounding takes away
+        return math.sqrt((self.sd**2 + rounded) * (1 + 1 / self.n))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A candidate: the published values of its arms, its posterior among the candidates, and what that says.
+
+    p: how often its runs would be as far from all published values as the farthest is, Bonferroni's bound.
+    ratio: its likelihood to that of the best one.
+    """
+
+    label: str
+    published: tuple[Published, ...]
+    posterior: float
+    ratio: float
+    p: float
+    verdict: str
+
+
+def settings(results: Results, study: str, by: Sequence[str] = ()) -> list[Setting]:
+    """The candidates of a study for which something was published, the most likely first; with too few seeds last.
+
+    by: the hyperparameters that are inferred: arms that have them in common are one candidate, as the arms of a whole
+    figure are under one hidden width. Without, each arm is one. Raises KeyError for one that an arm does not have.
+    """
+    found = {
+        label: _published(results, study, arms) for label, arms in candidates(results, study, by).items()
+    }
+    return ranked({label: values for label, values in found.items() if values})
+
+
+def candidates(results: Results, study: str, by: Sequence[str]) -> dict[str, list[str]]:
+    """The arms of each candidate. Raises KeyError for a hyperparameter that an arm does not have."""
+    record = results.studies[study]
+    arms: dict[str, list[str]] = {}
+    for arm in record["arms"]:
+        config = {**record["fixed"], **arm["overrides"]}
+        label = ", ".join(f"{name}={config[name]}" for name in by) or arm["label"]
+        arms.setdefault(label, []).append(arm["label"])
+    return arms
+
+
+def _published(results: Results, study: str, arms: Sequence[str]) -> list[Published]:
+    trials, metrics = results.comparable(study), results.metrics(study)
+    found = []
+    for arm in arms:
+        for name, value in results.studies[study]["published"].get(arm, {}).items():
+            ours = (measured(trials[trials.arm == arm], name) * metrics[name].scale).dropna()
+            sd = float(ours.std(ddof=1)) if len(ours) > 1 else math.nan
+            mean = float(ours.mean()) if len(ours) else math.nan
+            found.append(Published(arm, name, value, len(ours), mean, sd))
+    return found
+
+
+def ranked(published: Mapping[str, Sequence[Published]]) -> list[Setting]:
+    """The candidates by their posterior, of the values of each."""
+    likelihoods = pd.Series({label: sum(one.log_density for one in of) for label, of in published.items()})
+    ratios = np.exp(likelihoods - likelihoods.max())
+    posteriors = ratios / ratios.sum()
+    made = []
+    for label, of in published.items():
+        p = min(1.0, len(of) * min((one.p for one in of), key=lambda p: p if p == p else math.inf))
+        ratio = float(ratios[label])
+        if math.isnan(ratio):
+            verdict = TOO_FEW
+        elif p < RULED_OUT_BELOW:
+            verdict = RULED_OUT
+        elif ratio == 1:
+            verdict = BEST
+        else:
+            verdict = ALIKE if ratio >= ALIKE_ABOVE else UNLIKELY
+        made.append(Setting(label, tuple(of), float(posteriors[label]), ratio, p, verdict))
+    return sorted(made, key=lambda one: -one.posterior if one.posterior == one.posterior else math.inf)
+
+
+def shown(found: Sequence[Setting], metrics: Mapping[str, str]) -> pd.DataFrame:
+    """As people see them: a row for each published value of each candidate; `metrics` has what each is called."""
+    rows = []
+    for setting in found:
+        for i, one in enumerate(setting.published):
+            rows.append(
+                {
+                    "setting": setting.label if i == 0 else "",
+                    "arm": one.arm,
+                    "metric": metrics[one.metric],
+                    "published": f"{one.value:.2f}",
+                    "ours": _mean(one),
+                    "n": f"{one.n}",
+                    "p": _number(one.p),
+                    "posterior": _number(setting.posterior) if i == 0 else "",
+                    "verdict": setting.verdict if i == 0 else "",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _mean(one: Published) -> str:
+    if not one.n:
+        return ""
+    return f"{one.mean:.2f}" if one.n == 1 else f"{one.mean:.2f} (sd {one.sd:.2f})"
+
+
+def _number(share: float) -> str:
+    return "" if math.isnan(share) else "< 0.001" if share < 0.001 else f"{share:.3f}"
