@@ -18,5 +18,5 @@ STUDY = Study(
     title="Ten Epochs",
     fixed={"fc_layers": 2, "dropout": 0.5, "momentum": 0.9, "epochs": 10},
     arms=ARMS,
-    published={arm: PUBLISHED for arm in ARMS},
+    published=dict.fromkeys(ARMS, PUBLISHED),
 )
