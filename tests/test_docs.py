@@ -40,6 +40,10 @@ def clone(finished: Study) -> Study:
         made_storage(
             finished.folder / storage, {"12": (0.95, 0.96), "25": (0.97, 0.98)}, name="network_width"
         )
+    published = {"0.001": {"test_accuracy": 96.0}}
+    made_storage(
+        finished.folder / "results", {"0.001": (0.95, 0.96)}, name="weight_decays", published=published
+    )
     made = finished("new", "my_study")
     assert made.returncode == 0, made.stderr
     return finished
