@@ -40,6 +40,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
 
     store.tenths             what a stored trial measured at its tenths
     store.trial_store        results and checkpoints by key
+    store.packed             a storage as two Parquet files
     store.running_file       how far a trial is that is trained right now
     store.records            what the JSON files must say
     store.fields             what their fields may hold
@@ -148,7 +149,8 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     api                      run() for notebooks and scripts
     cli.app                  list, plan, tune
     cli.own                  new, check
-    cli.results              status, report, verify, compare
+    cli.results              status, report, verify, infer, compare
+    cli.packing              pack, unpack
     cli.export               export
     cli.serve                serve
     cli.stored               the studies of a storage that they are given

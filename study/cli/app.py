@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from study.cli import cluster, export, own, results
+from study.cli import cluster, export, own, packing, results
 from study.cli import serve as serving
 from study.cli.options import (
     Address,
@@ -66,6 +66,7 @@ app = typer.Typer(
 app.add_typer(own.commands)
 app.add_typer(results.commands)
 app.add_typer(serving.commands)
+app.add_typer(packing.commands)
 app.add_typer(export.commands, name="export")
 app.add_typer(cluster.commands)
 
