@@ -8,6 +8,9 @@ import pytest
 
 from study import load
 from study.declare.loading import SHIPPED, available
+from study.errors import validated
+from study.images.data import Dataset
+from study.running.trial_run import TrialRun
 
 # Figure: arms, and the test accuracies that the report gives, in the order of the arms (None: not given).
 REPORT: dict[str, tuple[int, dict[str, float | None]]] = {
@@ -55,7 +58,7 @@ def test_every_published_value_is_claimed() -> None:
 
 
 def test_every_shipped_study_loads() -> None:
-    assert available().keys() == {*REPORT, "more_epochs", "optimizers_tuned"}
+    assert available().keys() == {*REPORT, "more_epochs", "optimizers_tuned", "precisions"}
     assert load("more_epochs").figure is None
     tuned = load("optimizers_tuned")
     assert all(len(arm.candidates) == 8 for arm in tuned.expand())
@@ -67,3 +70,17 @@ def test_every_setting_that_is_inferred_is_compared_with_something_published(pat
     study = load(path)
     assert [arm.label for arm in study.expand()] == list(study.published)
     assert f"study infer {path.stem}" in path.read_text()
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("keras_convnet", 34_826), ("pytorch_example", 1_199_882)])
+def test_other_people_s_networks_are_theirs_and_train(name: str, parameters: int, digits: Dataset) -> None:
+    """The numbers of parameters are those of Keras' page and of PyTorch's script."""
+    study = load(SHIPPED / f"references/{name}.py")
+    (arm,) = study.expand()
+    fixed = {"dataset": "digits", "validation_size": 0} if name == "keras_convnet" else {"dataset": "digits"}
+    config = validated(study.kind.Config, {**study.fixed, **arm.overrides, **fixed})
+    run = TrialRun(study.kind, config, digits, 0)
+    run.run(2)
+    network = run.training.network if name == "pytorch_example" else run.training.model
+    assert sum(weights.numel() for weights in network.parameters()) == parameters
+    assert run.history.last("train_loss") is not None
