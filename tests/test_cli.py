@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import Study
+from storages import made_storage
 
 from analysis import load
 
@@ -275,6 +276,25 @@ def test_no_data_and_no_network_says_both_ways_out(study: Study, tiny_study: Pat
     assert "--data-dir" in done.stderr
     assert "--dataset digits" in done.stderr
     assert not (study.folder / "results").exists()
+
+
+def test_the_versions_are_told(study: Study) -> None:
+    told = study("--version")
+    assert (told.returncode, told.stderr) == (0, "")
+    names = [part.split()[0] for part in told.stdout.split(", ")]
+    assert names == ["study", "python", "torch", "ray", "numpy"]
+
+
+def test_verdicts_say_that_what_was_published_is_of_other_data(study: Study) -> None:
+    published = {"12": {"test_accuracy": 95.17}}
+    for storage, data in (("same", "mnist"), ("other", "digits")):
+        made_storage(
+            study.folder / storage, {"12": (0.95, 0.96)}, published=published, data={"dataset": data}
+        )
+    note = "width: The published values are for mnist, ours here for digits."
+    for command in ("verify", "infer"):
+        assert note in study(command, "width", "--storage", "other").stdout
+        assert note not in study(command, "width", "--storage", "same").stdout
 
 
 def test_list_shows_the_shipped_studies(study: Study) -> None:

@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -69,6 +69,26 @@ app.add_typer(serving.commands)
 app.add_typer(packing.commands)
 app.add_typer(export.commands, name="export")
 app.add_typer(cluster.commands)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from study.provenance import versions
+
+        found = versions()
+        own = found.pop("study")
+        say(", ".join(f"{name} {of}" for name, of in {"study": own, **found}.items()))
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Print the versions and exit."),
+    ] = False,
+) -> None:
+    """Controlled studies of trainings on Ray Tune."""
 
 
 @app.command("list")

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from study.cli.printing import as_json, table
 from study.terminal import say
@@ -105,6 +105,15 @@ def _plain(comparison: Comparison) -> dict[str, object]:
 def _json_number(value: object) -> object:
     """The value; None where JSON has no such number."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def other_data(studies: Mapping[str, dict[str, Any]]) -> None:
+    """Which of these studies, by name with their records, were run on other data than what was published for them."""
+    from study.analysis import shown
+
+    for name, record in studies.items():
+        for note in shown.other_data(record):
+            say(f"{name}: {note}")
 
 
 def settings(found: Sequence[Setting], metrics: Mapping[str, Metric], json_wanted: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from study.cli.options import AsJson, JobServer, Storage, TrustAddress
+from study.cli.options import AsJson, Storage, TrustAddress
 from study.cli.stored import Names, loaded, names_of, say_left_out
 from study.terminal import say
 
@@ -20,7 +20,12 @@ commands = typer.Typer()
 def status(
     studies: Names = None,
     storage: Storage = None,
-    address: JobServer | None = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="List the jobs of the cluster with this job server, such as http://localhost:8265."
+        ),
+    ] = None,
     as_json: AsJson = False,
     trust_address: TrustAddress = False,
     watch: Annotated[
@@ -101,6 +106,8 @@ def verify(studies: Names = None, storage: Storage = None, as_json: AsJson = Fal
     results = loaded(storage, studies)
     found = [verdict for name in results.studies for verdict in verdicts(results, name)]
     printing_results.verdicts(found, as_json)
+    if not as_json:
+        printing_results.other_data(results.studies)
     say_left_out(results.problems)
     if any(verdict.verdict == "contradicted" for verdict in found):
         raise typer.Exit(CONTRADICTED)
@@ -139,6 +146,8 @@ def infer(
     if not found:
         raise StudyError(f"{name}: nothing was published for its arms", "Give the study `published` values.")
     printing_results.settings(found, results.metrics(name), as_json)
+    if not as_json:
+        printing_results.other_data(results.studies)
     say_left_out(results.problems)
 
 
