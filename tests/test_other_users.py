@@ -38,6 +38,7 @@ def entered(folder: str) -> list[str]:
         lambda: [*Path(folder).iterdir()],
         lambda: Path(folder, "token").read_text(),
         lambda: [*Path(folder, "ray/session_latest/sockets").iterdir()],
+        lambda: socket.socket(socket.AF_UNIX).connect(f"{folder}/forks"),
     ):
         try:
             got.append(str(attempt()))
@@ -71,7 +72,7 @@ def test_a_local_run_is_closed_whatever_the_environment_says(study: Study, tmp_p
 
     wait_until(trains, "a trial")
     folder = run_folder(run.pid)
-    assert as_other(entered, str(folder)) == ["PermissionError"] * 3
+    assert as_other(entered, str(folder)) == ["PermissionError"] * 4
     token = folder / "token"
     assert token.stat().st_mode & 0o777 == 0o600
     assert not (home / ".ray").exists()

@@ -12,6 +12,7 @@ import importlib
 import json
 import operator
 import os
+import resource
 import select
 import signal
 import socket
@@ -20,6 +21,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from study import own_code
 from study.running import own_ray
@@ -38,6 +41,9 @@ NO_THREADS = {
     "OPENBLAS_NUM_THREADS": "1",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
+# Ray starts a worker for each core at once.
+MOST_WAITING, CLIENT_SECONDS, MOST_FILES = 4096, 10.0, 250
+END_SECONDS = 5.0
 SIGNALS = {signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD}
 START = """
 import json, sys
@@ -55,9 +61,8 @@ def fork_server(folder: Path, trainings: Iterable[type[Training]]) -> Iterator[N
 
     It imports what these trainings need, but no code of the user's, beside whatever is done here.
     """
-    if (
-        sys.platform != "linux"
-    ):  # elsewhere what libraries begin as they are imported may not live on in a fork
+    # Elsewhere what libraries begin as they are imported may not live on in a fork.
+    if sys.platform != "linux":
         yield
         return
     told: dict[str, Any] = {
@@ -81,7 +86,11 @@ def fork_server(folder: Path, trainings: Iterable[type[Training]]) -> Iterator[N
             yield
         finally:
             os.environ.pop(ADDRESS, None)
-            server.kill()
+            server.terminate()
+            try:
+                server.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                server.kill()
 
 
 def clients_start_workers() -> contextlib.AbstractContextManager[None]:
@@ -93,44 +102,74 @@ def clients_start_workers() -> contextlib.AbstractContextManager[None]:
 
 
 def serve(told: dict[str, Any]) -> None:
-    """Import, then fork for each that asks, until the process that started this one has ended."""
+    """Import, then fork for each that asks, until the process that started this one has ended, or SIGTERM.
+
+    SIGTERM ends the forks too: Ray is over by then, and one that it had not heard of would go on for a while.
+    """
+    forks: set[int] = set()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(told["address"])
-        listener.listen(64)
+        listener.listen(MOST_WAITING)
         for name in told["modules"]:
             importlib.import_module(name)
         for module, name in told["trainings"]:
             operator.attrgetter(name)(importlib.import_module(module)).implementation()
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for forks
+        signal.signal(signal.SIGCHLD, lambda *_: _forget_ended(forks))
+        signal.signal(signal.SIGTERM, lambda *_: _end(forks))
         while select.select([listener, sys.stdin], [], [])[0] == [listener]:
             client, _ = listener.accept()
-            with client:
-                asked = _asked(client)
-                if asked is None:
-                    continue
+            try:
+                process, files = _asked(client)
                 if WITH_RAY not in sys.modules:
-                    os.environ.update(asked[0]["environment"])
+                    os.environ.update({**process["environment"], **NO_THREADS})
                     importlib.import_module(WITH_RAY)
                     gc.freeze()
                 if not _can_fork():
                     return
-                if not os.fork():
+                fork = os.fork()
+                if not fork:
                     break
-                client.sendall(b"1")
+                forks.add(fork)
+                _close(files)
+            except (OSError, ValueError):  # of this client, which starts the worker by itself
+                pass
+            client.close()
         else:
             return
-    _become(*asked)
+    _become(process, files, client)
 
 
-def _asked(client: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """What process is asked for, and its standard streams; None where the client is gone."""
+def _forget_ended(forks: set[int]) -> None:
+    for fork in tuple(forks):
+        if os.waitpid(fork, os.WNOHANG)[0]:
+            forks.remove(fork)
+
+
+def _end(forks: set[int]) -> None:
+    for fork in forks:
+        os.kill(fork, signal.SIGKILL)
+    os._exit(0)
+
+
+def _asked(client: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """What process is asked for, and its files, the standard streams first. Raises OSError, ValueError."""
+    client.settimeout(CLIENT_SECONDS)
+    client.sendall(b"1")
+    size, files, _, _ = socket.recv_fds(client, 8, MOST_FILES)
     try:
-        client.sendall(b"1")
-        size, streams, _, _ = socket.recv_fds(client, 8, 3)
         with client.makefile("rb") as content:
-            return (json.loads(content.read(int.from_bytes(size, "big"))), streams) if streams else None
-    except OSError:
-        return None
+            process = json.loads(content.read(int.from_bytes(size, "big")))
+        if len(files) != len(process["files"]):
+            raise OSError("not all files came")
+    except (OSError, ValueError):
+        _close(files)
+        raise
+    return process, files
+
+
+def _close(files: list[int]) -> None:
+    for file in files:
+        os.close(file)
 
 
 def _can_fork() -> bool:
@@ -140,15 +179,25 @@ def _can_fork() -> bool:
     return len([*Path("/proc/self/task").iterdir()]) == 1 and not on_gpu
 
 
-def _become(process: dict[str, Any], streams: list[int]) -> None:
-    """Be the worker: run the script that is named first, with all that a process has besides."""
+def _become(process: dict[str, Any], files: list[int], client: socket.socket) -> None:
+    """Be the worker: tell the client, and run the script that is named first, with all that a process has besides.
+
+    Where that fails before the client was told, it starts the worker by itself.
+    """
+    streams, others = files[:3], files[3:]
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
-        os.close(stream)
+    _close(streams)
+    for other in others:
+        os.set_inheritable(other, True)
     if process["leads_group"]:
         os.setpgid(0, 0)
-    os.setpriority(os.PRIO_PROCESS, 0, process["priority"])
-    Path("/proc/self/oom_score_adj").write_text(process["oom_score_adj"], encoding="utf-8")
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, process["priority"])
+        Path("/proc/self/oom_score_adj").write_text(process["oom_score_adj"], encoding="utf-8")
+    for name, limit in process["limits"].items():
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(getattr(resource, name), limit)
     os.chdir(process["folder"])
     os.environ.clear()
     os.environ.update(process["environment"])
@@ -157,8 +206,14 @@ def _become(process: dict[str, Any], streams: list[int]) -> None:
         signal.signal(kind, signal.SIG_IGN if kind in process["ignored"] else usual)
     signal.pthread_sigmask(signal.SIG_SETMASK, process["blocked"])
     own_ray.environment_changed()
+    np.random.seed()  # noqa: NPY002  Python's own generator does so by itself
     script, *_ = sys.argv[:] = process["words"]
+    code = compile(Path(script).read_bytes(), script, "exec")
     sys.path.insert(0, str(Path(script).parent))
     main = sys.modules["__main__"].__dict__
+    for name in ("told", "fork_server"):
+        main.pop(name, None)
     main["__file__"] = script
-    exec(compile(Path(script).read_bytes(), script, "exec"), main)
+    with client:
+        client.sendall(b"1")
+    exec(code, main)
