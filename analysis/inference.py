@@ -9,6 +9,7 @@ posterior.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammaln, stdtr
 
+from .intervals import far_seeds
 from .results import Results, measured
 
 BEST, ALIKE, UNLIKELY, RULED_OUT, TOO_FEW = (
@@ -29,13 +31,15 @@ BEST, ALIKE, UNLIKELY, RULED_OUT, TOO_FEW = (
 RULED_OUT_BELOW = 0.01
 # "Substantial" evidence against the other one begins at a third, "strong" at a tenth (Jeffreys, Theory of Probability).
 ALIKE_ABOVE = 0.1
-# Published values end with a hundredth, in whatever unit: those that are equal may differ by so much.
-ROUNDING = 0.01
 
 
 @dataclass(frozen=True)
 class Published:
-    """A published value of an arm, and what our finished seeds of the arm give: mean and standard deviation."""
+    """A published value of an arm, and what our finished seeds of the arm give: mean and standard deviation.
+
+    diverged: how many seeds besides did so, which the published run did not. rounding: how far apart two published
+    values are at least. far: whether a seed is far from the others, which are then no sample of a normal distribution.
+    """
 
     arm: str
     metric: str
@@ -43,16 +47,23 @@ class Published:
     n: int
     mean: float
     sd: float
+    diverged: int = 0
+    rounding: float = 0.0
+    far: bool = False
 
     @property
     def log_density(self) -> float:
-        """Logarithm of the density that our seeds give this value, in the metric's unit; NaN below two seeds."""
+        """Logarithm of the density that our seeds give this value, in the metric's unit; NaN below two seeds.
+
+        A run that does not diverge has the probability (n + 1) / (n + diverged + 2), Laplace's rule of succession.
+        """
         if self.n < 2:
             return math.nan
         df, scale = self.n - 1, self._scale
         t = (self.value - self.mean) / scale
         constant = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * math.log(df * math.pi) - math.log(scale)
-        return float(constant - (df + 1) / 2 * math.log1p(t * t / df))
+        trains = math.log((self.n + 1) / (self.n + self.diverged + 2))
+        return float(constant - (df + 1) / 2 * math.log1p(t * t / df) + trains)
 
     @property
     def p(self) -> float:
@@ -63,8 +74,8 @@ class Published:
 
     @property
     def _scale(self) -> float:
-        rounded = ROUNDING**2 / 12  # the variance of what rounding takes away
-        return math.sqrt((self.sd**2 + rounded) * (1 + 1 / self.n))
+        rounded = self.rounding**2 / 12  # the variance of what rounding takes away
+        return math.sqrt((self.sd**2 + rounded) * (1 + 1 / self.n)) or sys.float_info.min
 
 
 @dataclass(frozen=True)
@@ -87,12 +98,20 @@ def settings(results: Results, study: str, by: Sequence[str] = ()) -> list[Setti
     """The candidates of a study for which something was published, the most likely first; with too few seeds last.
 
     by: the hyperparameters that are inferred: arms that have them in common are one candidate, as the arms of a whole
-    figure are under one hidden width. Without, each arm is one. Raises KeyError for one that an arm does not have.
+    figure are under one hidden width. Without, each arm is one. Raises KeyError for one that an arm does not have, and
+    ValueError where the candidates are not for the same published values, each of one arm.
     """
     found = {
         label: _published(results, study, arms) for label, arms in candidates(results, study, by).items()
     }
-    return ranked({label: values for label, values in found.items() if values})
+    found = {label: values for label, values in found.items() if values}
+    explained = {label: sorted((one.metric, one.value) for one in of) for label, of in found.items()}
+    for label, values in explained.items():
+        if values != explained[first := next(iter(explained))]:
+            raise ValueError(f"{first} and {label} are not for the same published values")
+        if len(set(values)) < len(values):
+            raise ValueError(f"several arms of {label} are for the same published value")
+    return ranked(found)
 
 
 def candidates(results: Results, study: str, by: Sequence[str]) -> dict[str, list[str]]:
@@ -111,10 +130,15 @@ def _published(results: Results, study: str, arms: Sequence[str]) -> list[Publis
     found = []
     for arm in arms:
         for name, value in results.studies[study]["published"].get(arm, {}).items():
-            ours = (measured(trials[trials.arm == arm], name) * metrics[name].scale).dropna()
+            of_arm = trials[trials.arm == arm]
+            ours = (measured(of_arm, name) * metrics[name].scale).dropna()
             sd = float(ours.std(ddof=1)) if len(ours) > 1 else math.nan
             mean = float(ours.mean()) if len(ours) else math.nan
-            found.append(Published(arm, name, value, len(ours), mean, sd))
+            diverged = int((of_arm.status == "diverged").sum())
+            # Of 10,000 images one is a hundredth of a percent; what else was published ends with its last digit.
+            rounding = 0.01 if metrics[name].unit == "%" else 10.0 ** -len(f"{value!r}".partition(".")[2])
+            far = bool(far_seeds(ours.to_numpy(float)))
+            found.append(Published(arm, name, value, len(ours), mean, sd, diverged, rounding, far))
     return found
 
 
@@ -149,9 +173,9 @@ def shown(found: Sequence[Setting], metrics: Mapping[str, str]) -> pd.DataFrame:
                     "setting": setting.label if i == 0 else "",
                     "arm": one.arm,
                     "metric": metrics[one.metric],
-                    "published": f"{one.value:.2f}",
+                    "published": _digits(one.value, one.rounding),
                     "ours": _mean(one),
-                    "n": f"{one.n}",
+                    "n": f"{one.n}" + (f", {one.diverged} diverged" if one.diverged else ""),
                     "p": _number(one.p),
                     "posterior": _number(setting.posterior) if i == 0 else "",
                     "verdict": setting.verdict if i == 0 else "",
@@ -163,7 +187,14 @@ def shown(found: Sequence[Setting], metrics: Mapping[str, str]) -> pd.DataFrame:
 def _mean(one: Published) -> str:
     if not one.n:
         return ""
-    return f"{one.mean:.2f}" if one.n == 1 else f"{one.mean:.2f} (sd {one.sd:.2f})"
+    mean = _digits(one.mean, one.rounding)
+    if one.n == 1:
+        return mean
+    return f"{mean} (sd {_digits(one.sd, one.rounding)}{', a seed far off' if one.far else ''})"
+
+
+def _digits(value: float, rounding: float) -> str:
+    return f"{value:.{max(0, round(-math.log10(rounding)))}f}" if rounding else f"{value:g}"
 
 
 def _number(share: float) -> str:

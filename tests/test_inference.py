@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import Study
 from scipy import stats
-from storages import made_storage
+from storages import made_storage, storage_of
 
 from analysis.inference import (
     ALIKE,
@@ -24,16 +24,18 @@ from analysis.inference import (
     shown,
 )
 from analysis.results import load
+from study.metric import lower
 
 
 def value(published: float, mean: float, sd: float, n: int = 5) -> Published:
-    return Published("arm", "test_accuracy", published, n, mean, sd)
+    return Published("arm", "test_accuracy", published, n, mean, sd, rounding=0.01)
 
 
 def test_density_and_p_are_those_of_a_t_distribution_about_our_mean() -> None:
     one = value(97.46, 97.2, 0.3, n=4)
     scale = math.sqrt((0.3**2 + 0.01**2 / 12) * (1 + 1 / 4))
-    assert one.log_density == pytest.approx(stats.t.logpdf(97.46, 3, 97.2, scale))
+    trains = math.log(5 / 6)  # the same for all candidates with four seeds of which none diverged
+    assert one.log_density == pytest.approx(stats.t.logpdf(97.46, 3, 97.2, scale) + trains)
     assert one.p == pytest.approx(2 * stats.t.sf((97.46 - 97.2) / scale, 3))
 
 
@@ -89,12 +91,50 @@ def test_arms_that_share_a_hyperparameter_are_one_setting(tmp_path: Path) -> Non
     assert (first.label, first.verdict, len(first.published)) == ("width=1", BEST, 2)
     assert second.label == "width=2"
     assert second.ratio < 0.1
-    assert len(settings(results, "width")) == 4
+    with pytest.raises(ValueError, match="a1 and a2 are not for the same published values"):
+        settings(results, "width")
     text = shown([first, second], {"test_accuracy": "top-1"})
     assert text.ours[0] == "97.10 (sd 0.10)"
     assert text.setting.tolist() == ["width=1", "", "width=2", ""]
     with pytest.raises(KeyError):
         settings(results, "width", ["lr"])
+
+
+def test_seeds_that_diverged_or_are_far_off_are_told_and_count(tmp_path: Path) -> None:
+    accuracy = {
+        "whole": [0.970, 0.972, 0.971, 0.973],
+        "diverges": [0.970, 0.972, *["diverged"] * 6],
+        "collapses": [0.970, 0.971, 0.972, 0.9705, 0.9715, 0.1135],
+    }
+    store = made_storage(tmp_path, accuracy, published={arm: {"test_accuracy": 97.1} for arm in accuracy})
+    found = {one.label: one for one in settings(load(store), "width")}
+    assert found["whole"].verdict == BEST
+    assert found["diverges"].published[0].diverged == 6
+    assert found["diverges"].ratio < 0.5
+    text = shown([*found.values()], {"test_accuracy": "top-1"}).set_index("setting")
+    assert text.n["diverges"] == "2, 6 diverged"
+    assert text.ours["collapses"].endswith(", a seed far off)")
+
+
+def test_one_published_value_counts_once(tmp_path: Path) -> None:
+    accuracy = {"a1": [0.970, 0.972], "a2": [0.960, 0.962]}
+    store = made_storage(tmp_path, accuracy, published={arm: {"test_accuracy": 97.1} for arm in accuracy})
+    record = {name: of for name, of in store.study("width").items() if name not in ("format", "sha256")}
+    for arm in record["arms"]:
+        arm["overrides"] = {"width": 1}
+    store.save_study(record)
+    with pytest.raises(ValueError, match="several arms of width=1 are for the same published value"):
+        settings(load(store), "width", ["width"])
+
+
+def test_a_loss_is_rounded_to_its_own_digits(tmp_path: Path) -> None:
+    trials = {"a": [{"loss": [0.0251]}, {"loss": [0.0249]}], "b": [{"loss": [0.0281]}, {"loss": [0.0283]}]}
+    published = {arm: {"loss": 0.0250} for arm in trials}
+    store = storage_of(tmp_path, [lower("loss")], trials, published=published)
+    found = settings(load(store), "width")
+    assert found[0].label == "a"
+    assert found[1].p < 0.1
+    assert shown(found, {"loss": "loss"}).published[0] == "0.025"
 
 
 def test_the_command_tells_it_and_refuses_what_can_t_be_asked(study: Study) -> None:

@@ -1,7 +1,8 @@
 """Which weight decay and width has Figure 12's best model, of ten epochs?
 
-`study infer ten_epochs` compares each with its published accuracies: 97.890 after the last epoch, 98.320 after the
-best, and 100 % of the test set among the five likeliest classes.
+`study infer ten_epochs` compares each with 97.890, its published accuracy after the last epoch. The same run's 98.320
+after the best epoch, and 100 % of the test set among the five likeliest classes, are no further evidence: look at them
+in the table.
 """
 
 from study import Study
@@ -12,11 +13,9 @@ ARMS = {
     for decay in (0.0, 0.001, 0.003, 0.005)
 }
 
-PUBLISHED = {"test_accuracy": 97.890, "best_test_accuracy": 98.320, "test_top5": 100.0}
-
 STUDY = Study(
     title="Ten Epochs",
     fixed={"fc_layers": 2, "dropout": 0.5, "momentum": 0.9, "epochs": 10},
     arms=ARMS,
-    published=dict.fromkeys(ARMS, PUBLISHED),
+    published=dict.fromkeys(ARMS, 97.890),
 )

@@ -143,6 +143,11 @@ def infer(
         found = inference.settings(results, name, by or [])
     except KeyError as lacking:
         raise StudyError(f"{name}: not every arm sets {lacking}, which --by names") from None
+    except ValueError as error:
+        raise StudyError(
+            f"{name}: {error}",
+            "A setting has one arm for each published value; --by names what arms of a setting have in common.",
+        ) from None
     if not found:
         raise StudyError(f"{name}: nothing was published for its arms", "Give the study `published` values.")
     printing_results.settings(found, results.metrics(name), as_json)
