@@ -103,3 +103,65 @@ def test_what_is_no_pack_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(StudyError, match="study pack"):
         unpack(tmp_path, TrialStore(tmp_path / "again"))
     assert not (tmp_path / "again").exists()
+
+
+def test_a_pack_without_curves_or_of_other_columns_writes_nothing(tmp_path: Path) -> None:
+    store = made_storage(tmp_path / "results", {"a": [0.9, 0.8]})
+    folder, again = tmp_path / "packed", TrialStore(tmp_path / "again")
+    pack(store, ["width"], folder)
+    curves = (folder / CURVES).read_bytes()
+    for content in (None, curves[: len(curves) // 2]):
+        (folder / CURVES).unlink(missing_ok=True)
+        if content:
+            (folder / CURVES).write_bytes(content)
+        with pytest.raises(StudyError, match=CURVES):
+            unpack(folder, again)
+    (folder / CURVES).write_bytes(curves)
+    rows = pq.read_table(folder / RESULTS).to_pylist()
+    for wrong in (
+        pa.table({"path": [1], "content": ["{}"], "columns": [["step"]], "sha256": [""]}),
+        pa.table({"path": ["studies/a.json"], "content": ["{}"]}),
+        pa.Table.from_pylist([{**rows[0], "content": None}], pq.read_schema(folder / RESULTS)),
+    ):
+        pq.write_table(wrong, folder / RESULTS)
+        with pytest.raises(StudyError, match=RESULTS):
+            unpack(folder, again)
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_curve_that_was_changed_is_not_taken(tmp_path: Path) -> None:
+    store = made_storage(tmp_path / "results", {"a": [0.9, 0.8]})
+    pack(store, ["width"], tmp_path / "packed")
+    curves = pq.read_table(tmp_path / "packed" / CURVES)
+    rows = curves.to_pylist()
+    rows[0]["train_loss"] += 1
+    shorter = pa.Table.from_pylist(rows[:-1], curves.schema)
+    pq.write_table(shorter, tmp_path / "packed" / CURVES)
+    done = unpack(tmp_path / "packed", TrialStore(tmp_path / "again"))
+    assert done.trials == 0
+    assert len(done.left_out) == 2
+    assert all("its curve is not the one that was packed" in said for said in done.left_out)
+
+
+def test_a_pack_that_can_t_be_written_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = made_storage(tmp_path / "results", {"a": [0.9, 0.8]})
+    pack(store, ["width"], tmp_path / "packed")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "packed").iterdir()}
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pq, "ParquetWriter", full)
+    with pytest.raises(StudyError, match="No space left"):
+        pack(store, ["width"], tmp_path / "packed")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "packed").iterdir()} == before
+
+
+def test_trials_of_the_first_version_are_said_to_be_left_out(tmp_path: Path) -> None:
+    store = TrialStore(Path(__file__).parent / "format1/results")
+    done = pack(store, store.studies(), tmp_path / "packed")
+    assert done.trials == 0
+    assert done.left_out
+    assert all("is of study 0.1, and is not packed" in said for said in done.left_out)

@@ -74,6 +74,11 @@ def decoded_curve(content: bytes | None, where: object) -> pa.Table:
     return table.replace_schema_metadata()
 
 
+def checksum(curve: pa.Table) -> str:
+    """sha256 (hex) of a curve's columns and values, as its file has it."""
+    return _sha256(curve).decode()
+
+
 def with_steps(curve: pa.Table, where: object) -> pa.Table:
     """The curve, if its steps are whole numbers that ascend. Raises Damaged, naming `where`."""
     steps = curve[STEP].to_numpy() if STEP in curve.column_names else np.empty(0)

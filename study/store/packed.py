@@ -1,7 +1,7 @@
 """A storage's finished trials as two Parquet files, to be committed or handed on, and a storage made of them again.
 
     results.parquet   path, content: each study's record and each trial's result, the text of its file
-                      columns: the names of a trial's curve in their order
+                      columns, sha256: of a trial, the names of its curve's columns in their order, and its checksum
     curves.parquet    key, step, and a column for each metric of any trial, null where it was not measured
 
 Both can be read by other programs; what is made of them again are the files that were packed.
@@ -21,18 +21,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from study.errors import StudyError
-from study.store.curve_file import STEP, decoded_curve, encoded_curve, with_steps
-from study.store.files import reason
+from study.store.curve_file import STEP, checksum, decoded_curve, encoded_curve
+from study.store.files import RefusedFile, reason
 from study.store.records import RESULT, STUDY, Damaged, allowed_names, decoded
 from study.store.trial_store import MOST_CURVE_BYTES, MOST_RESULT_BYTES, MOST_STUDY_BYTES, TrialStore, keys_of
 
 RESULTS, CURVES = "results.parquet", "curves.parquet"
-KEY = r"[\w.+=, -]{1,200}"
-FIELDS = pa.schema([("path", pa.string()), ("content", pa.string()), ("columns", pa.list_(pa.string()))])
-# Rows that are written together, and rows that are read of a file that may be anything.
-ROWS, MOST_ROWS = 500_000, 500_000_000
-# What a file may become in memory.
-MOST_BYTES = 4 * 1024**3
+TRIAL = re.compile(r"trials/(?!\.)([\w.+=, -]{1,200})/result\.json")
+RECORD = re.compile(r"studies/([^/]+)\.json")
+TEXTS = pa.list_(pa.string())
+FIELDS = pa.schema(
+    [("path", pa.string()), ("content", pa.string()), ("columns", TEXTS), ("sha256", pa.string())]
+)
+# Rows of curves that are written, and read, together; what they may become in memory, and all results.
+ROWS, MOST_BYTES = 500_000, 4 * 1024**3
 
 
 @dataclass
@@ -47,45 +49,61 @@ class Packed:
 def pack(store: TrialStore, names: Iterable[str], folder: Path) -> Packed:
     """Write the records of these studies and their trials that ended into two files of the folder.
 
-    Raises StudyError where they can't be written.
+    Both are replaced together, when they are whole. Raises StudyError where they can't be written.
     """
     done, rows, curves = Packed(), [], {}
-    keys: dict[str, None] = {}
+    keys: set[str] = set()
     for name in sorted(names):
         path = f"studies/{name}.json"
         try:
-            content, where = store.files.read(path, MOST_STUDY_BYTES), store.files.where(path)
-            keys |= dict.fromkeys(keys_of(decoded(content, STUDY, where)))
+            content, where = store.content(path, MOST_STUDY_BYTES)
+            keys.update(keys_of(decoded(content, STUDY, where)))
         except Damaged as damage:
             done.left_out.append(str(damage))
             continue
-        rows.append({"path": path, "content": _text(content), "columns": None})
+        rows.append({"path": path, "content": _text(content)})
         done.studies += 1
-    finished = store.states().finished
-    for key in sorted(keys.keys() & finished):
-        path, at = f"trials/{key}/result.json", f"trials/{key}/curve.parquet"
+    for key in sorted(keys & store.states().finished):
+        path = f"trials/{key}/result.json"
         try:
-            content = store.files.read(path, MOST_RESULT_BYTES)
-            decoded(content, RESULT, store.files.where(path))
-            where = store.files.where(at)
-            curve = with_steps(decoded_curve(store.files.read(at, MOST_CURVE_BYTES), where), where)
+            store.result(key)  # it is of this key
+            content, _ = store.content(path, MOST_RESULT_BYTES)
+            curve = decoded_curve(*store.content(f"trials/{key}/curve.parquet", MOST_CURVE_BYTES))
+            if STEP not in curve.column_names:
+                raise Damaged(f"{store.files.where(path)}: is of study 0.1, and is not packed")
         except Damaged as damage:
             done.left_out.append(str(damage))
             continue
-        rows.append({"path": path, "content": _text(content), "columns": curve.column_names})
+        of_curve = {"columns": curve.column_names, "sha256": checksum(curve)}
+        rows.append({"path": path, "content": _text(content), **of_curve})
         curves[key] = curve
         done.trials += 1
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.Table.from_pylist(rows, FIELDS), folder / RESULTS, compression="zstd")
-        _write_curves(curves, folder / CURVES)
-    except OSError as error:
-        raise StudyError(f"{folder} can't be written: {reason(error)}") from None
+    if sum(len(row["content"]) for row in rows) > MOST_BYTES:
+        raise StudyError(
+            f"These studies have more than {MOST_BYTES:,} bytes of results.", "Pack some of them."
+        )
+    _write(rows, curves, folder)
     return done
 
 
 def _text(content: bytes | None) -> str:
     return (content or b"").decode()
+
+
+def _write(rows: list[dict[str, Any]], curves: dict[str, pa.Table], folder: Path) -> None:
+    new = {name: folder / f".{name}.new" for name in (CURVES, RESULTS)}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            pq.write_table(pa.Table.from_pylist(rows, FIELDS), new[RESULTS], compression="zstd")
+            _write_curves(curves, new[CURVES])
+            for name, path in new.items():
+                path.replace(folder / name)
+        finally:
+            for path in new.values():
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StudyError(f"{folder} can't be written: {reason(error)}") from None
 
 
 def _write_curves(curves: dict[str, pa.Table], path: Path) -> None:
@@ -111,51 +129,50 @@ def _write_curves(curves: dict[str, pa.Table], path: Path) -> None:
 def unpack(folder: Path, store: TrialStore) -> Packed:
     """Add to the storage what the files of this folder hold and it lacks; what it has stays as it is.
 
-    Raises StudyError where the files can't be read; nothing has been written then.
+    A study's record is written when its trials are. Raises StudyError where the files can't be read.
     """
-    done, results = Packed(), {}
-    for path, content, columns in _results(folder / RESULTS):
-        kind, _, name = path.partition("/")
+    done, studies, trials = Packed(), [], {}
+    curves = _opened(folder / CURVES, ["key", STEP])
+    for row in _results(folder / RESULTS):
+        path, content = row["path"], row["content"].encode()
         try:
-            if kind == "studies":
-                _add_study(store, path, content, done)
-            elif kind == "trials" and re.fullmatch(KEY, key := name.removesuffix("/result.json")):
-                if decoded(content, RESULT, path)["key"] == key and not store.has(key):
-                    results[key] = content, columns
+            if of_study := RECORD.fullmatch(path):
+                if refused := allowed_names([of_study[1]], store.root)[1]:
+                    raise Damaged(refused[0])
+                decoded(content, STUDY, path)
+                studies.append((path, content))
+            elif of_trial := TRIAL.fullmatch(path):
+                if decoded(content, RESULT, path)["key"] != of_trial[1]:
+                    raise Damaged(f"{path}: is a copy of another result")
+                if not store.has(of_trial[1]):
+                    trials[of_trial[1]] = content, row["columns"] or [], row["sha256"]
             else:
-                done.left_out.append(f"{path!r}: is no file of a storage")
-        except Damaged as damage:
+                raise Damaged(f"{path!r}: is no file of a storage")
+        except (Damaged, RefusedFile) as damage:
             done.left_out.append(str(damage))
-    for key, rows in _curves(folder / CURVES):
-        if key not in results:
+    for key, rows in _curves(curves, folder / CURVES):
+        if key not in trials:
             continue
-        content, columns = results.pop(key)
+        content, columns, sha256 = trials.pop(key)
         try:
             curve = encoded_curve({name: _column(rows, name) for name in columns})
-            with_steps(decoded_curve(curve, key), key)
-        except (Damaged, KeyError, ValueError) as error:
+            if checksum(decoded_curve(curve, key)) != sha256:
+                raise Damaged("its curve is not the one that was packed")
+            store.files.write(f"trials/{key}/curve.parquet", curve)
+            store.files.write(f"trials/{key}/result.json", content)
+        except (Damaged, RefusedFile, KeyError, ValueError) as error:
             done.left_out.append(f"{key}: {error}")
             continue
-        store.files.write(f"trials/{key}/curve.parquet", curve)
-        store.files.write(f"trials/{key}/result.json", content)
         done.trials += 1
-    done.left_out += [f"{key}: has no curve" for key in results]
+    done.left_out += [f"{key}: has no curve" for key in trials]
+    for path, content in studies:
+        there = store.files.read(path, MOST_STUDY_BYTES)
+        if there is None:
+            store.files.write(path, content)
+            done.studies += 1
+        elif there != content:
+            done.left_out.append(f"{store.files.where(path)}: is another one, and stays")
     return done
-
-
-def _add_study(store: TrialStore, path: str, content: bytes, done: Packed) -> None:
-    name = path.removeprefix("studies/").removesuffix(".json")
-    _, refused = allowed_names([name], store.root)
-    if refused:
-        done.left_out += refused
-        return
-    decoded(content, STUDY, path)
-    there = store.files.read(path, MOST_STUDY_BYTES)
-    if there is None:
-        store.files.write(path, content)
-        done.studies += 1
-    elif there != content:
-        done.left_out.append(f"{store.files.where(path)}: is another one, and stays")
 
 
 def _column(rows: pa.Table, name: str) -> Any:
@@ -167,38 +184,60 @@ def _column(rows: pa.Table, name: str) -> Any:
     return np.where(known, column.fill_null(0.0).to_numpy(), np.nan), known
 
 
-def _results(path: Path) -> list[tuple[str, bytes, list[str]]]:
-    table = pa.concat_tables(_parts(path, FIELDS.names))
-    return [(row["path"], row["content"].encode(), row["columns"] or []) for row in table.to_pylist()]
-
-
-def _curves(path: Path) -> Iterator[tuple[str, pa.Table]]:
-    """Each trial's rows, which stand together, in one group of rows or across two."""
-    held: pa.Table | None = None
-    for part in _parts(path, ["key", STEP]):
-        rows = pa.concat_tables([held, part]) if held is not None else part
-        keys = rows["key"].to_numpy(zero_copy_only=False)
-        starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]][: len(keys)])
-        for start, end in itertools.pairwise(starts):
-            yield str(keys[start]), rows.slice(start, end - start)
-        held = rows.slice(starts[-1]) if len(starts) else None
-    if held is not None:
-        yield str(held["key"][0]), held
-
-
-def _parts(path: Path, needed: list[str]) -> Iterator[pa.Table]:
-    """A file's groups of rows. Raises StudyError where it is no such file."""
+def _opened(path: Path, needed: list[str]) -> pq.ParquetFile:
+    """A file with columns of these kinds. Raises StudyError where it is no such file."""
     try:
-        file = pq.ParquetFile(path)
-        about = file.metadata
-        size = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
-        if about.num_rows > MOST_ROWS or size > MOST_BYTES:
-            raise ValueError(f"{about.num_rows:,} rows of {size:,} bytes are too many")
-        if missing := [name for name in needed if name not in file.schema_arrow.names]:
-            raise ValueError(f"it has no column {missing[0]!r}")
-        for i in range(about.num_row_groups):
-            yield file.read_row_group(i)
+        found = {of.name: of.type for of in pq.read_schema(path)}
+        wrong = [name for name in needed if name not in found]
+        for name, kind in found.items():
+            expected = FIELDS.field(name).type if name in FIELDS.names else pa.float64()
+            expected = {"key": pa.string(), STEP: pa.int64()}.get(name, expected)
+            wrong += [name] if kind != expected else []
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no such column")
+        # Texts stay numbers and what they stand for: a small file may repeat a large one many times.
+        return pq.ParquetFile(path, read_dictionary=[name for name, of in found.items() if of == pa.string()])
     except Exception as error:  # Arrow raises whatever its reader stumbles over
         raise StudyError(
             f"{path} can't be read: {reason(error)}", "Name a folder that study pack wrote."
         ) from None
+
+
+def _parts(file: pq.ParquetFile, path: Path) -> Iterator[pa.Table]:
+    """A file's groups of rows, texts as numbers and what they stand for. Raises StudyError where one is too large."""
+    for i in range(file.num_row_groups):
+        about = file.metadata.row_group(i)
+        if 8 * about.num_rows * about.num_columns > MOST_BYTES or about.total_byte_size > MOST_BYTES:
+            raise StudyError(f"{path} can't be read: {about.num_rows:,} rows together are too many")
+        try:
+            yield file.read_row_group(i, use_threads=False).unify_dictionaries()
+        except Exception as error:
+            raise StudyError(f"{path} can't be read: {reason(error)}") from None
+
+
+def _results(path: Path) -> Iterator[dict[str, Any]]:
+    read = 0
+    for part in _parts(_opened(path, FIELDS.names), path):
+        for i in range(len(part)):
+            row = {name: part[name][i].as_py() for name in FIELDS.names}
+            read += len(row["content"] or "")
+            if row["path"] is None or row["content"] is None or read > MOST_BYTES:
+                raise StudyError(f"{path} can't be read: row {i:,} has no content, or there is too much")
+            yield row
+
+
+def _curves(file: pq.ParquetFile, path: Path) -> Iterator[tuple[str, pa.Table]]:
+    """Each trial's rows, which stand together, in one group of rows or across two."""
+    held: pa.Table | None = None
+    for part in _parts(file, path):
+        rows = pa.concat_tables([held, part]).unify_dictionaries() if held is not None else part
+        if not len(rows):
+            continue
+        keys = rows["key"].combine_chunks()
+        places = keys.indices.fill_null(-1).to_numpy()
+        starts = np.flatnonzero(np.r_[True, places[1:] != places[:-1]])
+        for start, end in itertools.pairwise(starts):
+            yield str(keys[start].as_py()), rows.slice(start, end - start)
+        held = rows.slice(starts[-1])
+    if held is not None:
+        yield str(held["key"][0].as_py()), held

@@ -175,7 +175,7 @@ class TrialStore:
 
     def stopped(self, key: str) -> dict[str, Any]:
         """Where and why a scheduler stopped the trial. Raises Damaged, also where it did not."""
-        content, where = self._read(f"trials/{key}/stopped.json", MOST_RESULT_BYTES)
+        content, where = self.content(f"trials/{key}/stopped.json", MOST_RESULT_BYTES)
         return decoded(content, STOPPED, where)
 
     def forget_stopped(self, key: str) -> None:
@@ -184,7 +184,7 @@ class TrialStore:
 
     def result(self, key: str) -> dict[str, Any]:
         """The trial's result. Raises Damaged, also where it is missing or incomplete."""
-        content, where = self._read(f"trials/{key}/result.json", MOST_RESULT_BYTES)
+        content, where = self.content(f"trials/{key}/result.json", MOST_RESULT_BYTES)
         result = decoded(content, RESULT, where)
         if result["key"] != key:
             raise Damaged(f"{where}: is a copy of the result of {result['key']}")
@@ -192,7 +192,7 @@ class TrialStore:
 
     def curve(self, key: str) -> pa.Table:
         """The trial's steps and what was measured at them. Raises Damaged, also where it is missing."""
-        content, where = self._read(f"trials/{key}/curve.parquet", MOST_CURVE_BYTES)
+        content, where = self.content(f"trials/{key}/curve.parquet", MOST_CURVE_BYTES)
         curve = decoded_curve(content, where)
         if format1.is_curve(curve):
             try:
@@ -268,7 +268,7 @@ class TrialStore:
 
         Raises Damaged where it is not what was saved, or has more than `most` bytes.
         """
-        content, where = self._read(f"trials/{key}/checkpoint.pt", most)
+        content, where = self.content(f"trials/{key}/checkpoint.pt", most)
         if content is None:
             return None
         digest, state = content[:32], content[32:]
@@ -294,7 +294,7 @@ class TrialStore:
 
     def study(self, name: str) -> dict[str, Any]:
         """A study as last run. Raises Damaged, also where it is missing."""
-        content, where = self._read(f"studies/{name}.json", MOST_STUDY_BYTES)
+        content, where = self.content(f"studies/{name}.json", MOST_STUDY_BYTES)
         return {**decoded(content, STUDY, where), "name": name}
 
     def studies(self) -> list[str]:
@@ -302,8 +302,11 @@ class TrialStore:
         names = self.files.names("studies")
         return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
-    def _read(self, path: str, most: int) -> tuple[bytes | None, str]:
-        """A file's content, and where it lies for what is said of it. Raises Damaged where it is no file."""
+    def content(self, path: str, most: int) -> tuple[bytes | None, str]:
+        """A file's content, None where there is none, and where it lies for what is said of it.
+
+        Raises Damaged where it is no file, or has more than `most` bytes.
+        """
         try:
             return self.files.read(path, most), self.files.where(path)
         except RefusedFile as refused:
