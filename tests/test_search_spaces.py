@@ -58,7 +58,7 @@ def test_every_published_value_is_claimed() -> None:
 
 
 def test_every_shipped_study_loads() -> None:
-    assert available().keys() == {*REPORT, "more_epochs", "optimizers_tuned", "precisions"}
+    assert available().keys() == {*REPORT, "more_epochs", "optimizers_tuned"}
     assert load("more_epochs").figure is None
     tuned = load("optimizers_tuned")
     assert all(len(arm.candidates) == 8 for arm in tuned.expand())
@@ -84,3 +84,9 @@ def test_other_people_s_networks_are_theirs_and_train(name: str, parameters: int
     network = run.training.network if name == "pytorch_example" else run.training.model
     assert sum(weights.numel() for weights in network.parameters()) == parameters
     assert run.history.last("train_loss") is not None
+
+
+def test_both_precisions_are_compared_on_two_networks() -> None:
+    study = load(SHIPPED / "references/precisions.py")
+    assert len(study.expand()) == 4
+    assert [claim.kind for claim in study.claims] == ["equivalent", "equivalent"]
