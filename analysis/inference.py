@@ -135,7 +135,7 @@ def _published(results: Results, study: str, arms: Sequence[str]) -> list[Publis
             sd = float(ours.std(ddof=1)) if len(ours) > 1 else math.nan
             mean = float(ours.mean()) if len(ours) else math.nan
             diverged = int((of_arm.status == "diverged").sum())
-            # Of 10,000 images one is a hundredth of a percent; what else was published ends with its last digit.
+            # Of 10,000 cases one is a hundredth of a percent; what else was published ends with its last digit.
             rounding = 0.01 if metrics[name].unit == "%" else 10.0 ** -len(f"{value!r}".partition(".")[2])
             far = bool(far_seeds(ours.to_numpy(float)))
             found.append(Published(arm, name, value, len(ours), mean, sd, diverged, rounding, far))
