@@ -12,6 +12,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -136,10 +137,16 @@ def _published(results: Results, study: str, arms: Sequence[str]) -> list[Publis
             mean = float(ours.mean()) if len(ours) else math.nan
             diverged = int((of_arm.status == "diverged").sum())
             # Of 10,000 cases one is a hundredth of a percent; what else was published ends with its last digit.
-            rounding = 0.01 if metrics[name].unit == "%" else 10.0 ** -len(f"{value!r}".partition(".")[2])
+            rounding = 0.01 if metrics[name].unit == "%" else _last_digit(value)
             far = bool(far_seeds(ours.to_numpy(float)))
             found.append(Published(arm, name, value, len(ours), mean, sd, diverged, rounding, far))
     return found
+
+
+def _last_digit(value: float) -> float:
+    """What one more in the last digit of a number is, as Python writes it: 0.001 of 0.025."""
+    exponent = Decimal(repr(value)).as_tuple().exponent
+    return 10.0 ** int(exponent)
 
 
 def ranked(published: Mapping[str, Sequence[Published]]) -> list[Setting]:
@@ -149,8 +156,9 @@ def ranked(published: Mapping[str, Sequence[Published]]) -> list[Setting]:
     posteriors = ratios / ratios.sum()
     made = []
     for label, of in published.items():
-        p = min(1.0, len(of) * min((one.p for one in of), key=lambda p: p if p == p else math.inf))
         ratio = float(ratios[label])
+        # NaN where it is that of a value, as the ratio is then.
+        p = min(len(of) * min(one.p for one in of), 1.0) if ratio == ratio else math.nan
         if math.isnan(ratio):
             verdict = TOO_FEW
         elif p < RULED_OUT_BELOW:

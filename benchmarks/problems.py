@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,18 @@ class Range:
     high: float
     log: bool = False
     whole: bool = False
+
+
+def domains(space: Mapping[str, Range]) -> dict[str, Any]:
+    """The same in Ray Tune's words."""
+    from ray import tune
+
+    return {
+        name: tune.randint(of.low, of.high + 1)
+        if of.whole
+        else (tune.loguniform if of.log else tune.uniform)(of.low, of.high)
+        for name, of in space.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 from counted import STEPS
-from problems import MINIMUM, PROBLEMS, network_config
+from problems import MINIMUM, PROBLEMS
 
 HERE = Path(__file__).parent
 TOOLS, BUDGET, AT = ("study", "search_ray_tune", "search_optuna"), 64, (16, 32, 64)
@@ -40,10 +40,9 @@ SECONDS = 2.0  # of a trial, where processes are killed
 STUDY_FILE = '''"""Where is the minimum?"""
 import sys
 sys.path.insert(0, {here!r})
-from ray import tune
 import study
 from counted import STEPS, step
-from problems import VARIABLES, hartmann, noise
+from problems import PROBLEMS, VARIABLES, domains, hartmann, noise
 
 class Hartmann(study.Training):
     class Config(study.Config):
@@ -73,22 +72,21 @@ class Hartmann(study.Training):
 
 STUDY = study.Study(
     title="Hartmann", training=Hartmann, budget={budget}, sampler={sampler!r}, finalists=1, seeds={seeds},
-    search={{name: tune.uniform(0.0, 1.0) for name in VARIABLES}},
+    search=domains(PROBLEMS["hartmann"].space),
 )
 '''
 
 
 NETWORK_FILE = '''"""Which hyperparameters suit the network?"""
-from ray import tune
+import sys
+sys.path.insert(0, {here!r})
 from study import Study
+from problems import PROBLEMS, domains, network_config
 
+NETWORK = PROBLEMS["network"]
 STUDY = Study(
-    title="Minimum", fixed={fixed!r}, budget={budget}, sampler={sampler!r}, finalists=1, seeds=2,
-    search={{
-        "lr": tune.loguniform(1e-3, 1.0), "momentum": tune.uniform(0.0, 0.95),
-        "weight_decay": tune.loguniform(1e-6, 1e-1), "width": tune.randint(2, 17),
-    }},
-    start=[{start!r}],
+    title="Minimum", fixed=network_config({repeat}), budget={budget}, sampler={sampler!r}, finalists=1, seeds=2,
+    search=domains(NETWORK.space), start=[NETWORK.start],
 )
 '''
 
@@ -100,9 +98,8 @@ def study_file(folder: Path, sampler: str = "tpe", budget: int = BUDGET, seeds: 
 
 
 def network_file(folder: Path, sampler: str, repeat: int) -> Path:
-    file, start = folder / "minimum.py", PROBLEMS["network"].start
-    told = {"fixed": network_config(repeat), "start": start, "sampler": sampler, "budget": BUDGET}
-    file.write_text(NETWORK_FILE.format(**told))
+    file = folder / "minimum.py"
+    file.write_text(NETWORK_FILE.format(here=str(HERE), budget=BUDGET, sampler=sampler, repeat=repeat))
     return file
 
 

@@ -85,13 +85,12 @@ def seen(study: Study, *words: str, **environment: str) -> list[dict[str, Any]]:
 
 
 def test_a_worker_is_forked_and_has_what_ray_s_own_have(study: Study) -> None:
-    """The other one is of a Python that starts processes of its own."""
+    """Side by side with one of a run whose server can't start."""
     forked = seen(study, "--seeds", "1", "--cpus-per-trial", "1", MINE="given")
     assert len(forked) == 1
     assert "fork_server" in forked[0].pop("parent")
     for path in study.folder.glob("*.json"):
         path.unlink()
-    # A server that can't be imported is none.
     (study.folder / "broken").mkdir()
     (study.folder / "broken/sitecustomize.py").write_text(
         "import sys\nif sys.flags.safe_path:\n    raise SystemExit('no server')\n"

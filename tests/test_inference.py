@@ -54,6 +54,7 @@ def test_what_is_said_follows_from_likelihood_and_distance() -> None:
         "near": BEST, "as near": ALIKE, "farther": UNLIKELY, "far": RULED_OUT, "one seed": TOO_FEW
     }  # fmt: skip
     assert [one.label for one in found][-1] == "one seed"
+    assert math.isnan(found[-1].p)
     assert sum(one.posterior for one in found[:-1]) == pytest.approx(1)
 
 
@@ -135,6 +136,16 @@ def test_a_loss_is_rounded_to_its_own_digits(tmp_path: Path) -> None:
     assert found[0].label == "a"
     assert found[1].p < 0.1
     assert shown(found, {"loss": "loss"}).published[0] == "0.025"
+
+
+def test_a_number_with_an_exponent_is_rounded_to_its_own_digits_too(tmp_path: Path) -> None:
+    trials = {
+        "a": [{"loss": [1.1e-05]}, {"loss": [0.9e-05]}],
+        "b": [{"loss": [9.1e-05]}, {"loss": [9.0e-05]}],
+    }
+    store = storage_of(tmp_path, [lower("loss")], trials, published={arm: {"loss": 1e-05} for arm in trials})
+    first, second = settings(load(store), "width")
+    assert (first.label, first.verdict, second.verdict) == ("a", BEST, UNLIKELY)
 
 
 def test_the_command_tells_it_and_refuses_what_can_t_be_asked(study: Study) -> None:

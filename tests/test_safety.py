@@ -209,9 +209,8 @@ def test_matplotlib_does_not_read_settings_in_the_current_folder(study: Study, a
         out, err = process.communicate(timeout=HANG)
     finally:
         process.kill()
-    err = err.replace(
-        "Matplotlib is building the font cache; this may take a moment.\n", ""
-    )  # on a busy machine
+    # Said where that takes long, as on a busy machine.
+    err = err.replace("Matplotlib is building the font cache; this may take a moment.\n", "")
     assert (process.returncode, out, err) == (0, f"{study.folder.resolve()}\n", "")
     assert (study.folder / "settings").is_dir()
 

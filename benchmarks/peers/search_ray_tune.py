@@ -10,7 +10,7 @@ from pathlib import Path
 import ray
 from ray import tune
 from ray.tune.search.optuna import OptunaSearch
-from searching import PROBLEMS, STEPS, arguments, leave, step
+from searching import PROBLEMS, STEPS, arguments, domains, leave, step
 
 
 def trainable(config: dict, given: dict) -> None:
@@ -43,12 +43,7 @@ if __name__ == "__main__":
     else:
         tuner = tune.Tuner(
             work,
-            param_space={
-                name: tune.randint(of.low, of.high + 1)
-                if of.whole
-                else (tune.loguniform if of.log else tune.uniform)(of.low, of.high)
-                for name, of in problem.space.items()
-            },
+            param_space=domains(problem.space),
             tune_config=tune.TuneConfig(
                 metric="score",
                 mode="min",

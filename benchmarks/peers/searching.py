@@ -11,9 +11,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from counted import STEPS, step
-from problems import PROBLEMS
+from problems import PROBLEMS, domains
 
-__all__ = ["PROBLEMS", "STEPS", "arguments", "leave", "step"]
+__all__ = ["PROBLEMS", "STEPS", "arguments", "domains", "leave", "step"]
 
 
 def arguments(said: str | None) -> argparse.ArgumentParser:

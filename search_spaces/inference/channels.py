@@ -9,16 +9,14 @@ from study import Study
 PUBLISHED = {1: 93.820, 2: 96.560, 3: 97.560}
 WIDTHS = (12, 25, 50, 100)
 
+ARMS = {
+    f"{layers} convolutions, width {width}": {"conv_layers": layers, "width": width}
+    for width in WIDTHS
+    for layers in PUBLISHED
+}
+
 STUDY = Study(
     title="Channels",
-    arms={
-        f"{layers} convolutions, width {width}": {"conv_layers": layers, "width": width}
-        for width in WIDTHS
-        for layers in PUBLISHED
-    },
-    published={
-        f"{layers} convolutions, width {width}": value
-        for width in WIDTHS
-        for layers, value in PUBLISHED.items()
-    },
+    arms=ARMS,
+    published={label: PUBLISHED[arm["conv_layers"]] for label, arm in ARMS.items()},
 )

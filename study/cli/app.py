@@ -75,9 +75,8 @@ def _say_version(wanted: bool) -> None:
     if wanted:
         from study.provenance import versions
 
-        found = versions()
-        own = found.pop("study")
-        say(", ".join(f"{name} {of}" for name, of in {"study": own, **found}.items()))
+        found = sorted(versions().items(), key=lambda of: of[0] != "study")
+        say(", ".join(f"{name} {version}" for name, version in found))
         raise typer.Exit
 
 

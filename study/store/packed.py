@@ -23,8 +23,15 @@ import pyarrow.parquet as pq
 from study.errors import StudyError
 from study.store.curve_file import STEP, checksum, decoded_curve, encoded_curve
 from study.store.files import RefusedFile, reason
-from study.store.records import RESULT, STUDY, Damaged, allowed_names, decoded
-from study.store.trial_store import MOST_CURVE_BYTES, MOST_RESULT_BYTES, MOST_STUDY_BYTES, TrialStore, keys_of
+from study.store.records import STUDY, Damaged, allowed_names, decoded
+from study.store.trial_store import (
+    MOST_CURVE_BYTES,
+    MOST_RESULT_BYTES,
+    MOST_STUDY_BYTES,
+    TrialStore,
+    keys_of,
+    result_of,
+)
 
 RESULTS, CURVES = "results.parquet", "curves.parquet"
 TRIAL = re.compile(r"trials/(?!\.)([\w.+=, -]{1,200})/result\.json")
@@ -66,11 +73,11 @@ def pack(store: TrialStore, names: Iterable[str], folder: Path) -> Packed:
     for key in sorted(keys & store.states().finished):
         path = f"trials/{key}/result.json"
         try:
-            store.result(key)  # it is of this key
-            content, _ = store.content(path, MOST_RESULT_BYTES)
+            content, where = store.content(path, MOST_RESULT_BYTES)
+            result_of(key, content, where)
             curve = decoded_curve(*store.content(f"trials/{key}/curve.parquet", MOST_CURVE_BYTES))
             if STEP not in curve.column_names:
-                raise Damaged(f"{store.files.where(path)}: is of study 0.1, and is not packed")
+                raise Damaged(f"{where}: is of study 0.1, and is not packed")
         except Damaged as damage:
             done.left_out.append(str(damage))
             continue
@@ -142,8 +149,7 @@ def unpack(folder: Path, store: TrialStore) -> Packed:
                 decoded(content, STUDY, path)
                 studies.append((path, content))
             elif of_trial := TRIAL.fullmatch(path):
-                if decoded(content, RESULT, path)["key"] != of_trial[1]:
-                    raise Damaged(f"{path}: is a copy of another result")
+                result_of(of_trial[1], content, path)
                 if not store.has(of_trial[1]):
                     trials[of_trial[1]] = content, row["columns"] or [], row["sha256"]
             else:

@@ -184,11 +184,7 @@ class TrialStore:
 
     def result(self, key: str) -> dict[str, Any]:
         """The trial's result. Raises Damaged, also where it is missing or incomplete."""
-        content, where = self.content(f"trials/{key}/result.json", MOST_RESULT_BYTES)
-        result = decoded(content, RESULT, where)
-        if result["key"] != key:
-            raise Damaged(f"{where}: is a copy of the result of {result['key']}")
-        return result
+        return result_of(key, *self.content(f"trials/{key}/result.json", MOST_RESULT_BYTES))
 
     def curve(self, key: str) -> pa.Table:
         """The trial's steps and what was measured at them. Raises Damaged, also where it is missing."""
@@ -311,6 +307,14 @@ class TrialStore:
             return self.files.read(path, most), self.files.where(path)
         except RefusedFile as refused:
             raise Damaged(str(refused)) from None
+
+
+def result_of(key: str, content: bytes | None, where: object) -> dict[str, Any]:
+    """The result that a file of this trial holds. Raises Damaged, naming `where`, also where it is another trial's."""
+    result = decoded(content, RESULT, where)
+    if result["key"] != key:
+        raise Damaged(f"{where}: is a copy of the result of {result['key']}")
+    return result
 
 
 def _is_left_over(name: str) -> bool:
