@@ -179,7 +179,10 @@ def quality(of: str, tools: list[str], samplers: list[str], repeats: int) -> Non
                         [tried[int(tried[:n, 0].argmin()), 1] if n else np.nan for n in [*AT, *ended]]
                     )
             reached = [mean_of(column) if np.isfinite(column).all() else None for column in np.array(rows).T]
-            said = [f"{one.mean:.3f} ± {one.half_width:.3f}" if one else "" for one in reached]
+            said = [
+                (f"{one.mean:.3f}" + f" ± {one.half_width:.3f}" * (repeats > 1)) if one else ""
+                for one in reached
+            ]
             print(f"| {sampler} | {tool} | {' | '.join(said)} | {np.median(seconds):.1f} |", flush=True)
     print(f"{repeats} repeats" + (f", minimum {MINIMUM}" if of == "hartmann" else ""))
 
