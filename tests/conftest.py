@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 from selenium import webdriver
 
@@ -124,6 +125,9 @@ class Study:
         return process
 
     def __call__(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        whole = {**self.environment, **environment}
+        if forked.can_be_forked(whole):
+            return forked.run(words, self.folder, whole, HANG)
         process = self.begin(*words, **environment)
         out, err = process.communicate(timeout=HANG)
         return subprocess.CompletedProcess(words, process.returncode, out, err)
