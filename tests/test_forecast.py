@@ -109,6 +109,25 @@ def test_what_is_known_is_told_from_the_first_second_and_the_pace_corrects_it(
             assert left == pytest.approx(400 * slower - seconds + END_SECONDS, rel=0.2, abs=1)
 
 
+def test_a_trial_that_is_slower_than_its_work_says_is_followed_by_its_own_pace(clock: list[float]) -> None:
+    """Of two trials, one after the other, the second has twice the work and takes four times as long."""
+    work, takes, begins = (
+        {"narrow": 1.0, "wide": 2.0},
+        {"narrow": 100, "wide": 400},
+        {"narrow": 0, "wide": 100},
+    )
+    left = TimeLeft(Expected(work, dict.fromkeys(work, ONE), [Node(1, 0)]))
+    for second in range(0, 500, 5):
+        for key, begin in begins.items():
+            if begin <= second <= begin + takes[key]:
+                left.told(key, (second - begin) / takes[key], 0.0)
+            if second == begin + takes[key]:
+                left.ended(key)
+        if second >= 200:
+            assert left.seconds() == pytest.approx(500 - second, rel=0.05)
+        clock[0] += 5
+
+
 def test_a_trial_that_tells_no_share_is_followed_by_the_clock(clock: list[float]) -> None:
     work = {str(i): 100.0 for i in range(4)}
     left = TimeLeft(Expected(work, dict.fromkeys(work, ONE), [Node(1, 0)], known=True))

@@ -34,9 +34,15 @@ def report(step: int, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def progress(monkeypatch: pytest.MonkeyPatch) -> Progress:
-    clock = iter(range(0, 10_000, 10))  # ten seconds pass between one look and the next
-    monkeypatch.setattr("study.running.time_left.time.monotonic", lambda: float(next(clock)))
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, in seconds."""
+    now = [0.0]
+    monkeypatch.setattr("study.running.time_left.time.monotonic", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def progress(clock: list[float]) -> Progress:
     return Progress(Console(file=io.StringIO(), width=100), PLAN, EXPECTED)
 
 
@@ -46,22 +52,20 @@ def printed(progress: Progress) -> list[str]:
     return file.getvalue().splitlines()
 
 
-def test_time_left_follows_the_work_that_is_done(progress: Progress) -> None:
+def test_time_left_follows_the_work_that_is_done(progress: Progress, clock: list[float]) -> None:
     assert progress.seconds_left() is None
     progress.report(TRIALS[0], report(10))
+    clock[0] += 10
     progress.report(TRIALS[0], report(50))
     assert progress.seconds_left() == pytest.approx(10 * 3.5 / 0.4)
 
 
-def test_no_time_left_is_told_before_it_can_be_trusted(
-    progress: Progress, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = [60.0]  # after a long start
-    monkeypatch.setattr("study.running.time_left.time.monotonic", lambda: now[0])
+def test_no_time_left_is_told_before_it_can_be_trusted(progress: Progress, clock: list[float]) -> None:
+    clock[0] = 60.0  # after a long start
     progress.report(TRIALS[0], report(1, percent=0.1))
     told = []
     for second in range(1, 31):  # one percent of a trial in a second, as ever: 400 s for all
-        now[0] = 60.0 + second
+        clock[0] = 60.0 + second
         progress.report(TRIALS[0], report(1 + second, percent=0.1 + second))
         told.append(progress.seconds_left())
     assert told[:9] == [None] * 9
@@ -83,15 +87,21 @@ def test_an_estimate_has_no_more_digits_than_it_is_worth(seconds: float, said: s
     assert rough_duration(seconds) == said
 
 
-def test_what_a_failed_trial_left_undone_does_not_count_as_done(progress: Progress) -> None:
+def test_what_a_failed_trial_left_undone_does_not_count_as_done(
+    progress: Progress, clock: list[float]
+) -> None:
     progress.report(TRIALS[0], report(10))
+    clock[0] += 10
     progress.report(TRIALS[0], report(50))
     progress.failed(TRIALS[0], "lost")
     assert progress.seconds_left() == pytest.approx(10 * 3 / 0.4)
 
 
-def test_what_an_earlier_run_trained_took_none_of_this_ones_time(progress: Progress) -> None:
+def test_what_an_earlier_run_trained_took_none_of_this_ones_time(
+    progress: Progress, clock: list[float]
+) -> None:
     progress.report(TRIALS[0], report(50, notes=["continues at step 50"], resumed_at=50))
+    clock[0] += 10
     progress.report(TRIALS[0], report(75, notes=["continues at step 50"], resumed_at=50))
     assert progress.seconds_left() == pytest.approx(10 * 3.25 / 0.25)
     assert printed(progress) == ["width 12 seed 0: continues at step 50"]

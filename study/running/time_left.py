@@ -15,6 +15,8 @@ from study.running.schedule import about_until_done, seconds_until_done
 LEAST_SECONDS, LEAST_SHARE, ENOUGH_SECONDS = 10.0, 0.01, 60.0
 # What is known beforehand counts as much as this share of the run, once its own pace shows.
 KNOWN_COUNTS = 0.02
+# A trial of which so large a share is done tells by itself how fast it is.
+ENOUGH_OF_A_TRIAL = 0.25
 # Of a trial that does not tell how much of it is done, but how long it takes is known: at most so much, until it ends.
 MOST_ASSUMED = 0.95
 
@@ -46,10 +48,12 @@ class TimeLeft:
 
     expected: Expected
     # Of each trial: the share that is done, None where it does not tell; the share that an earlier run had done; when
-    # it told something first.
+    # it told something first, and the share that was done then; when it told something last.
     done: dict[str, float | None] = field(default_factory=dict)
     before: dict[str, float] = field(default_factory=dict)
     since: dict[str, float] = field(default_factory=dict)
+    at_first: dict[str, float] = field(default_factory=dict)
+    heard: dict[str, float] = field(default_factory=dict)
     over: set[str] = field(default_factory=set)
     begun: float = field(default_factory=lambda: time.monotonic())
     # When the first trial told something, and the time that what was done then takes.
@@ -62,10 +66,10 @@ class TimeLeft:
 
     def told(self, key: str, done: float | None, before: float) -> None:
         """A trial is trained to this share, of which an earlier run did `before`."""
-        self.done[key] = done
+        self.done[key], self.heard[key] = done, time.monotonic()
         if key in self.since:
             return
-        self.since[key], self.before[key] = time.monotonic(), before
+        self.since[key], self.at_first[key], self.before[key] = self.heard[key], done or 0.0, before
         if self._first is None:
             self._first = self.since[key], self._spent(self.since[key])
 
@@ -76,21 +80,33 @@ class TimeLeft:
     def seconds(self) -> float | None:
         """An estimate in seconds, or None before it can be trusted."""
         now = time.monotonic()
-        left = self.expected.until_done(self._left(now))
         if self._first is None:
             if not self.expected.known:
                 return None
+            left = self.expected.until_done(self._left(now))
             return max(0.0, self.begun + self.expected.start - now) + left + END_SECONDS
         first, at_first = self._first
         seconds, spent = now - first, self._spent(now) - at_first
         if self.expected.known:
             prior = KNOWN_COUNTS * self.expected.until_done(self.expected.work)
             pace = (prior + seconds) / (prior + spent) if prior + spent > 0 else 1.0
-            return left * pace + END_SECONDS
+            return self._seconds_left(now, pace) + END_SECONDS
         least = LEAST_SHARE * sum(self.expected.work.values()) if seconds < ENOUGH_SECONDS else 0.0
         if seconds < LEAST_SECONDS or spent <= least:
             return None
-        return left * seconds / spent
+        return self._seconds_left(now, seconds / spent)
+
+    def _seconds_left(self, now: float, pace: float) -> float:
+        """With so many seconds to a unit of work; the more of a trial this run has done, the more by its own pace."""
+        left = {key: work * pace for key, work in self._left(now).items()}
+        for key in left:
+            done = self.done.get(key)
+            if done is not None and (trained := done - self.at_first[key]) > 0:
+                whole = (self.heard[key] - self.since[key]) / trained
+                by_itself = max(0.0, whole * (1 - done) - (now - self.heard[key]))
+                trust = min(1.0, trained / ENOUGH_OF_A_TRIAL)
+                left[key] += trust * (by_itself - left[key])
+        return self.expected.until_done(left)
 
     def _share(self, key: str, now: float) -> float:
         """How much of a trial is done."""
