@@ -13,6 +13,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --retries 10 --timeout 120 --constraint constraints.txt
+# uv takes seconds where pip takes minutes, but knows nothing of pip's settings, such as another index; then pip does it.
+install = $(PIP) uv && UV_HTTP_TIMEOUT=120 UV_HTTP_RETRIES=10 $(BIN)/uv pip install --quiet --python $(BIN)/python \
+	--constraint constraints.txt --editable $(1) || $(PIP) --editable $(1)
 
 # Three files of tests at a time, on two cores: most of them wait; the longest, chaos and cluster, are the first in order.
 AT_ONCE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
@@ -62,19 +65,19 @@ lock: .venv/.installed-lock
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "study needs Python 3.11 or newer; name one with make PYTHON=...")'
 	$(PYTHON) -m venv .venv
-	$(PIP) --editable .
+	$(call install,.)
 	touch $@
 
 .venv/.installed-test: .venv/.installed
-	$(PIP) --editable '.[test]'
+	$(call install,'.[test]')
 	touch $@
 
 .venv/.installed-bench: .venv/.installed
-	$(PIP) --editable '.[bench]'
+	$(call install,'.[bench]')
 	touch $@
 
 .venv/.installed-lock: .venv/.installed
-	$(PIP) --editable '.[lock]'
+	$(call install,'.[lock]')
 	touch $@
 
 clean:

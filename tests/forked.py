@@ -27,8 +27,8 @@ READ_EARLY = (
     "PYTHON", "LANG", "LC_", "TZ", "HOME", "XDG_", "TMP", "LD_", "OMP_", "OPENBLAS_", "MKL_", "TORCH", "CUDA_",
     "MPL", "RAY_",
 )  # fmt: skip
-# A token is read when a cluster is asked.
-READ_LATE = "RAY_AUTH_"
+# But a token is read when a cluster is asked, and the other is heeded here.
+READ_LATE = ("RAY_AUTH_", "PYTHONDONTWRITEBYTECODE")
 # So that NumPy's linear algebra and Arrow's allocator start no thread as they are imported: it would not be in a fork.
 NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 
@@ -74,6 +74,8 @@ def _study(words: tuple[str, ...], folder: str, environment: dict[str, str], str
     tests = str(Path(__file__).parent)
     sys.path[:] = [folder, *(place for place in sys.path if place and not place.startswith(tests))]
     sys.argv[1:] = words
+    sys.modules.pop("study.__main__", None)  # or runpy warns
+    sys.dont_write_bytecode |= "PYTHONDONTWRITEBYTECODE" in environment
     try:
         runpy.run_module("study", run_name="__main__", alter_sys=True)
     finally:
