@@ -32,12 +32,15 @@ READ_LATE = ("RAY_AUTH_", "PYTHONDONTWRITEBYTECODE")
 # So that NumPy's linear algebra and Arrow's allocator start no thread as they are imported: it would not be in a fork.
 NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 
+# That of the process which is forked, whatever a test changes.
+ENVIRONMENT = dict(os.environ)
+
 _PROCESSES = multiprocessing.get_context("forkserver")
 
 
 def can_be_forked(environment: Mapping[str, str]) -> bool:
-    """Whether this differs from the tests' own environment only in what is read after the imports."""
-    differ = {name for name, _ in environment.items() ^ os.environ.items()}
+    """Whether this differs from the environment of the imports only in what is read after them."""
+    differ = {name for name, _ in environment.items() ^ ENVIRONMENT.items()}
     return not any(name.startswith(READ_EARLY) and not name.startswith(READ_LATE) for name in differ)
 
 
@@ -45,7 +48,8 @@ def run(
     words: tuple[str, ...], folder: Path, environment: Mapping[str, str], timeout: float
 ) -> subprocess.CompletedProcess[str]:
     """What `python -m study WORDS` does in this folder; after `timeout` seconds it is killed, with its group."""
-    with mock.patch.dict(os.environ, NO_THREADS, PYTHONPATH=str(Path(__file__).parent)):
+    begun = {**ENVIRONMENT, **NO_THREADS, "PYTHONPATH": str(Path(__file__).parent)}
+    with mock.patch.dict(os.environ, begun, clear=True):
         _PROCESSES.set_forkserver_preload(["imports_of_commands"])
         forkserver.ensure_running()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:

@@ -21,10 +21,17 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 # Small machines: without this each takes a third of the real one's memory, and all of its cores.
 SIZE = "--num-cpus=1 --num-gpus=1 --object-store-memory=200000000"
 ON_NODE = "export RAY_AUTH_MODE=token PYTHONPATH=~/study"
+# Prints address and id of the nodes that are alive, once these are the wanted ones, or after so many looks.
 LIST_NODES = """
-import json, ray
+import json, sys, time, ray
+wanted, gone, looks = json.loads(sys.argv[1])
 ray.init("auto", logging_level="CRITICAL", log_to_driver=False)
-print(json.dumps({node["NodeManagerAddress"]: node["NodeID"] for node in ray.nodes() if node["Alive"]}))
+for _ in range(looks):
+    alive = {node["NodeManagerAddress"]: node["NodeID"] for node in ray.nodes() if node["Alive"]}
+    if sorted(alive) == wanted and not alive.items() & gone.items():
+        break
+    time.sleep(0.5)
+print(json.dumps(alive))
 """
 JOBS = "http://localhost:8265"
 PROBE = Path(__file__).with_name("probe.py")
@@ -182,19 +189,24 @@ class Cluster:
 
     def wait_for_nodes(self, *, instead_of: dict[str, str] | None = None) -> None:
         """Until every machine is in the cluster, those that died with another id than before."""
-        wanted = {node.address for node in (self.head, *self.workers)}
+        wanted, gone = sorted(node.address for node in (self.head, *self.workers)), instead_of or {}
 
         def all_there() -> bool:
-            now = self.alive()
-            return now.keys() == wanted and not now.items() & (instead_of or {}).items()
+            now = self._nodes(wanted, gone, looks=60)
+            return sorted(now) == wanted and not now.items() & gone.items()
 
         wait_until(all_there, f"a cluster of {len(wanted)} nodes")
 
     def alive(self) -> dict[str, str]:
         """Address and id of the nodes that the head says are alive; none where no head answers."""
-        done = self.head.run("bash", "-c", f"{ON_NODE}; timeout 50 python -c '{LIST_NODES}'")
-        # Below it may stand what Ray says of nodes that died.
-        return json.loads(done.stdout.splitlines()[0]) if done.returncode == 0 else {}
+        return self._nodes([], {}, looks=1)
+
+    def _nodes(self, wanted: list[str], gone: dict[str, str], looks: int) -> dict[str, str]:
+        asked = shlex.join(["python", "-c", LIST_NODES, json.dumps([wanted, gone, looks])])
+        done = self.head.run("bash", "-c", f"{ON_NODE}; timeout 90 {asked}")
+        # Around it may stand what Ray says of nodes that died.
+        told = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        return json.loads(told[0]) if done.returncode == 0 else {}
 
     def probe(self, node: Node, ports: Iterable[int]) -> dict[str, list[str]]:
         """How a node's ports answer to the laptop; probe.py says what comes back."""

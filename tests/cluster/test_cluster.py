@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +54,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """The results of the same study on this machine alone."""
     folder = tmp_path_factory.mktemp("undisturbed")
     (folder / "long.py").write_text(STUDY_FILE)
-    done = Study(folder)("tune", *WORDS)
+    done = Study(folder)("tune", *WORDS, "--in-process", "--cpus-per-trial", "1")
     assert done.returncode == 0, done.stderr
     return outcomes(folder / "results")
 
@@ -102,19 +101,9 @@ def whole(folder: Path, undisturbed: dict[str, object]) -> None:
 
 
 def test_all_nodes_train_and_the_results_are_those_of_one_machine(
-    cluster: Cluster, folder: Path, undisturbed: dict[str, object]
-) -> None:
-    done = cluster.submit(folder, *WORDS).result()
-    assert done.returncode == 0, done.stdout + done.stderr
-    whole(folder, undisturbed)
-    assert on(cluster.head, folder) > 0
-    assert on(cluster.workers[0], folder) > 0
-
-
-def test_trainings_of_ones_own_run_on_a_cluster(
     cluster: Cluster, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The examples: a class, a function, and a script, which travels with the job."""
+    """The recipe's training and those of the examples: a class, a function, a script, which travels with the job."""
     small = {
         "iterations: int = Field(400": "iterations: int = Field(60",
         "trees: int = 100": "trees: int = 5",
@@ -133,11 +122,15 @@ def test_trainings_of_ones_own_run_on_a_cluster(
             text = text.replace(default, smaller)
         for place in (folder, tmp_path):
             (place / file.name).write_text(text)
-    words = ("language_model.py", "tabular.py", "script.py", "--seeds", "1")
+    (tmp_path / "long.py").write_text(STUDY_FILE)
+    words = ("long.py", "language_model.py", "tabular.py", "script.py", "--seeds", "1")
     done = cluster.submit(folder, *words).result()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert {result["training"] for result in results(folder)} == {"LanguageModel", "tabular", "train_digits"}
-    assert on(cluster.head, folder) + on(cluster.workers[0], folder) == 6
+    trainings = {result["training"] for result in results(folder)}
+    assert trainings == {"Images", "LanguageModel", "tabular", "train_digits"}
+    trained = [on(node, folder) for node in (cluster.head, *cluster.workers)]
+    assert sum(trained) == 8
+    assert min(trained) > 0
     # The nodes have an environment of their own; another kernel of a BLAS gives scikit-learn other bits.
     for name in [name for name in os.environ if name.startswith("OPENBLAS_")]:
         monkeypatch.delenv(name)
@@ -164,19 +157,6 @@ def test_the_job_server_is_reached_through_ssh_alone_and_with_the_token(cluster:
     assert json.loads(asked.stdout) == {"localhost:8265": ["401", "403", "200"]}
 
 
-def test_another_user_of_a_node_gets_at_nothing_of_a_running_job(cluster: Cluster, folder: Path) -> None:
-    """Neither at Ray's folder nor at its sockets nor at the files that came with the job."""
-    job = cluster.submit(folder, *WAITING)
-    for node in (cluster.head, *cluster.workers):
-        wait_until_it_trains(node, folder)
-        found = cluster.intrude(node)
-        assert any(path.endswith("/waits.py") for path in found["seen"]), "the job's files"
-        assert any(path.endswith("/sockets/raylet") for path in found["seen"])
-        assert found["got"] == []
-    cluster.stop()
-    job.result()
-
-
 def test_a_machine_with_another_key_gets_neither_token_nor_key(cluster: Cluster, tmp_path: Path) -> None:
     def reached() -> bool:
         """By a new connection; Ray would go on with an old one for ten seconds."""
@@ -192,7 +172,7 @@ def test_a_machine_with_another_key_gets_neither_token_nor_key(cluster: Cluster,
     assert reached()
 
 
-def test_a_study_outlives_a_worker_and_uses_it_when_it_is_back(
+def test_a_study_outlives_a_worker_which_comes_back(
     cluster: Cluster, folder: Path, undisturbed: dict[str, object]
 ) -> None:
     worker = cluster.workers[0]
@@ -205,17 +185,23 @@ def test_a_study_outlives_a_worker_and_uses_it_when_it_is_back(
     assert done.returncode == 0, done.stdout + done.stderr
     whole(folder, undisturbed)
     cluster.wait_for_nodes(instead_of={worker.address: before[worker.address]})
-    again = folder / "again"
-    again.mkdir()
-    shutil.copy(folder / "waits.py", again)
-    job = cluster.submit(again, *WAITING)
-    wait_until_it_trains(worker, again)
-    with served(again) as page:
-        page.wait_for("/running", worker.name)
+
+
+def test_a_running_job_is_seen_on_the_page_and_is_nobody_elses(cluster: Cluster, folder: Path) -> None:
+    """Another user of a node gets neither at Ray's folder nor at its sockets nor at the files of the job."""
+    job = cluster.submit(folder, *WAITING)
+    for node in (cluster.head, *cluster.workers):
+        wait_until_it_trains(node, folder)
+        found = cluster.intrude(node)
+        assert any(path.endswith("/waits.py") for path in found["seen"]), "the job's files"
+        assert any(path.endswith("/sockets/raylet") for path in found["seen"])
+        assert found["got"] == []
+    with served(folder) as page:
+        page.wait_for("/running", cluster.workers[0].name)
         cluster.stop()
         stopped = job.result()
         assert "To continue: study tune waits.py" in stopped.stdout, stopped.stdout + stopped.stderr
-        assert checkpoints(again) != []
+        assert checkpoints(folder) != []
         page.wait_for("/study/waits", "<td[^>]*>interrupted</td>")
         page.wait_for("/running", "No trial is running.")
 
