@@ -100,7 +100,7 @@ def whole(folder: Path, undisturbed: dict[str, object]) -> None:
         assert steps.tolist() == list(range(1, len(steps) + 1))
 
 
-def test_all_nodes_train_and_the_results_are_those_of_one_machine(
+def test_a_cluster_gives_the_results_of_one_machine(
     cluster: Cluster, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The recipe's training and those of the examples: a class, a function, a script, which travels with the job."""
@@ -128,9 +128,8 @@ def test_all_nodes_train_and_the_results_are_those_of_one_machine(
     assert done.returncode == 0, done.stdout + done.stderr
     trainings = {result["training"] for result in results(folder)}
     assert trainings == {"Images", "LanguageModel", "tabular", "train_digits"}
-    trained = [on(node, folder) for node in (cluster.head, *cluster.workers)]
-    assert sum(trained) == 8
-    assert min(trained) > 0
+    # Which node gets how many of such short trials is a matter of luck; the tests below wait for each.
+    assert sum(on(node, folder) for node in (cluster.head, *cluster.workers)) == 8
     # The nodes have an environment of their own; another kernel of a BLAS gives scikit-learn other bits.
     for name in [name for name in os.environ if name.startswith("OPENBLAS_")]:
         monkeypatch.delenv(name)
