@@ -13,9 +13,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --retries 10 --timeout 120 --constraint constraints.txt
-# uv takes seconds where pip takes minutes, but knows nothing of pip's settings, such as another index; then pip does it.
-install = $(PIP) uv && UV_HTTP_TIMEOUT=120 UV_HTTP_RETRIES=10 $(BIN)/uv pip install --quiet --python $(BIN)/python \
-	--constraint constraints.txt --editable $(1) || $(PIP) --editable $(1)
+# uv takes seconds where pip takes minutes. Of pip's settings it is told the index; where it fails all the same, pip does it.
+INDEX = $$($(BIN)/python -m pip config list | sed -n "s/^[^=]*[.]index-url='\(.*\)'$$/\1/p" | tail -n 1)
+install = $(PIP) uv && UV_DEFAULT_INDEX="$(INDEX)" UV_HTTP_TIMEOUT=120 UV_HTTP_RETRIES=10 $(BIN)/uv pip install --quiet \
+	--python $(BIN)/python --constraint constraints.txt --editable $(1) || $(PIP) --editable $(1)
 
 # Three files of tests at a time, on two cores: most of them wait; the longest, chaos and cluster, are the first in order.
 AT_ONCE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
