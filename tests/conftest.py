@@ -157,6 +157,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
     runs.end()
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What the time left is computed by, in seconds; it stands still until a test sets it."""
+    now = [100.0]
+    monkeypatch.setattr("study.running.time_left.time.monotonic", lambda: now[0])
+    return now
+
+
 def wait_until(true: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + HANG
     while not true():

@@ -36,6 +36,7 @@ NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_t
 ENVIRONMENT = dict(os.environ)
 
 _PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["imports_of_commands"])
 
 
 def can_be_forked(environment: Mapping[str, str]) -> bool:
@@ -50,7 +51,6 @@ def run(
     """What `python -m study WORDS` does in this folder; after `timeout` seconds it is killed, with its group."""
     begun = {**ENVIRONMENT, **NO_THREADS, "PYTHONPATH": str(Path(__file__).parent)}
     with mock.patch.dict(os.environ, begun, clear=True):
-        _PROCESSES.set_forkserver_preload(["imports_of_commands"])
         forkserver.ensure_running()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         streams = [DupFd(out.fileno()), DupFd(err.fileno())]

@@ -74,13 +74,6 @@ def test_what_a_run_costs_follows_from_its_trials() -> None:
     assert lacking.core_hours == 2
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    now = [100.0]
-    monkeypatch.setattr("study.running.time_left.time.monotonic", lambda: now[0])
-    return now
-
-
 def followed(clock: list[float], slower: float) -> list[tuple[float, float | None]]:
     """Seconds since the first report, and the time left then, of eight trials of 100 s, two at a time."""
     work = {str(i): 100.0 for i in range(8)}
@@ -111,11 +104,8 @@ def test_what_is_known_is_told_from_the_first_second_and_the_pace_corrects_it(
 
 def test_a_trial_that_is_slower_than_its_work_says_is_followed_by_its_own_pace(clock: list[float]) -> None:
     """Of two trials, one after the other, the second has twice the work and takes four times as long."""
-    work, takes, begins = (
-        {"narrow": 1.0, "wide": 2.0},
-        {"narrow": 100, "wide": 400},
-        {"narrow": 0, "wide": 100},
-    )
+    work, takes = {"narrow": 1.0, "wide": 2.0}, {"narrow": 100, "wide": 400}
+    begins = {"narrow": 0, "wide": 100}
     left = TimeLeft(Expected(work, dict.fromkeys(work, ONE), [Node(1, 0)]))
     for second in range(0, 500, 5):
         for key, begin in begins.items():
