@@ -1,14 +1,19 @@
-"""What searches are compared on: Hartmann's function with noise, and the report's network on digits."""
+"""What searches are compared on: Hartmann's function with noise, and the report's network on digits and on MNIST."""
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from study.images import Dataset
 
 Point = Mapping[str, float]
 NOISE, MINIMUM = 0.1, -3.32237
@@ -78,12 +83,27 @@ def _hartmann(point: Point, repeat: int) -> tuple[float, float]:
     return hartmann(x) + noise(x, 0, repeat), hartmann(x)
 
 
-def network_config(repeat: int) -> dict[str, str | int]:
+def mnist_part() -> Dataset:
+    """MNIST's first 6,000 training images and first 2,000 test images, from the folder that STUDY_DATA names."""
+    from study.images import Dataset
+    from study.images.data import load
+
+    whole = load("mnist", Path(os.environ.get("STUDY_DATA", "data")))
+    train, test = slice(6000), slice(2000)
+    return Dataset(
+        "mnist_part",
+        whole.train_images[train], whole.train_labels[train], whole.test_images[test], whole.test_labels[test],
+    )  # fmt: skip
+
+
+def network_config(of: str, repeat: int) -> dict[str, str | int]:
     """What is not searched. Each repeat holds other images out."""
-    return {"dataset": "digits", "epochs": 3, "batch_size": 32, "validation_size": 300 + repeat}
+    if of == "digits":
+        return {"dataset": "digits", "epochs": 3, "batch_size": 32, "validation_size": 300 + repeat}
+    return {"dataset": "problems:mnist_part", "batch_size": 32, "validation_size": 1000 + repeat}
 
 
-def _network(point: Point, repeat: int) -> tuple[float, float]:
+def _network(of: str, point: Point, repeat: int) -> tuple[float, float]:
     """Errors on the images held out, and on the test set."""
     import torch
 
@@ -93,7 +113,8 @@ def _network(point: Point, repeat: int) -> tuple[float, float]:
     from study.running.trial_run import TrialRun
 
     torch.set_num_threads(1)
-    run = TrialRun(Images, ImageConfig(**network_config(repeat), **point), load("digits", Path()), 0)
+    config = ImageConfig(**network_config(of, repeat), **point)
+    run = TrialRun(Images, config, load(config.dataset, Path()), 0)
     while not run.done:
         run.run(100)
     if run.diverged:
@@ -102,16 +123,15 @@ def _network(point: Point, repeat: int) -> tuple[float, float]:
     return 1 - measured["validation_accuracy"], 1 - measured["test_accuracy"]
 
 
+NETWORK_SPACE = {
+    "lr": Range(1e-3, 1.0, log=True),
+    "momentum": Range(0.0, 0.95),
+    "weight_decay": Range(1e-6, 1e-1, log=True),
+    "width": Range(2, 16, whole=True),
+}
+NETWORK_START = {"lr": 0.1, "momentum": 0.0, "weight_decay": 1e-6, "width": 8}
 PROBLEMS = {
     "hartmann": Problem(dict.fromkeys(VARIABLES, Range(0.0, 1.0)), dict.fromkeys(VARIABLES, 0.5), _hartmann),
-    "network": Problem(
-        {
-            "lr": Range(1e-3, 1.0, log=True),
-            "momentum": Range(0.0, 0.95),
-            "weight_decay": Range(1e-6, 1e-1, log=True),
-            "width": Range(2, 16, whole=True),
-        },
-        {"lr": 0.1, "momentum": 0.0, "weight_decay": 1e-6, "width": 8},
-        _network,
-    ),
+    "digits": Problem(NETWORK_SPACE, NETWORK_START, partial(_network, "digits")),
+    "mnist": Problem(NETWORK_SPACE, NETWORK_START, partial(_network, "mnist")),
 }

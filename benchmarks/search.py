@@ -1,7 +1,8 @@
 """Searching with `study`, with Ray Tune and OptunaSearch, and with Optuna alone: what is found, and what it costs.
 
     python benchmarks/search.py quality --repeats 10                 # what is found, and in which time
-    python benchmarks/search.py quality --of network --repeats 10    # of the report's network on digits
+    python benchmarks/search.py quality --of digits --repeats 10     # of the report's network on digits
+    python benchmarks/search.py quality --of mnist --repeats 10      # and on a part of MNIST, from $STUDY_DATA
     python benchmarks/search.py kill --repeats 3                     # killed at half of the budget, and started again
     python benchmarks/search.py overhead --trials 1000               # milliseconds for a suggestion
     python benchmarks/search.py truth --repeats 200                  # how often a flat function's best is called better
@@ -83,9 +84,9 @@ sys.path.insert(0, {here!r})
 from study import Study
 from problems import PROBLEMS, domains, network_config
 
-NETWORK = PROBLEMS["network"]
+NETWORK = PROBLEMS[{of!r}]
 STUDY = Study(
-    title="Minimum", fixed=network_config({repeat}), budget={budget}, sampler={sampler!r}, finalists=1, seeds=2,
+    title="Minimum", fixed=network_config({of!r}, {repeat}), budget={budget}, sampler={sampler!r}, finalists=1, seeds=2,
     search=domains(NETWORK.space), start=[NETWORK.start],
 )
 '''
@@ -97,9 +98,9 @@ def study_file(folder: Path, sampler: str = "tpe", budget: int = BUDGET, seeds: 
     return file
 
 
-def network_file(folder: Path, sampler: str, repeat: int) -> Path:
+def network_file(folder: Path, of: str, sampler: str, repeat: int) -> Path:
     file = folder / "minimum.py"
-    file.write_text(NETWORK_FILE.format(here=str(HERE), budget=BUDGET, sampler=sampler, repeat=repeat))
+    file.write_text(NETWORK_FILE.format(here=str(HERE), of=of, budget=BUDGET, sampler=sampler, repeat=repeat))
     return file
 
 
@@ -118,8 +119,8 @@ def command(
             sys.executable, str(HERE / "peers" / f"{tool}.py"), "--folder", str(folder), "--sampler", sampler,
             "--repeat", f"{repeat}", "--seconds", f"{seconds}", "--at-once", f"{at_once}", "--of", of,
         ]  # fmt: skip
-    if of == "network":
-        words = [str(network_file(folder, sampler, repeat)), "--cpus-per-trial", "1"]
+    if of != "hartmann":
+        words = [str(network_file(folder, of, sampler, repeat)), "--cpus-per-trial", "1"]
     else:
         file = str(study_file(folder, sampler))
         words = [file, "--set", f"repeat={repeat}", "--set", f"seconds={seconds}", "--checkpoint-every", "0"]
