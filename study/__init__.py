@@ -108,6 +108,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     running.resources        CPUs and the share of a GPU of a trial
     running.probe            that share, measured
     running.known_times      what a storage knows of how long trials take
+    running.measured_times   what some steps of them told before
     running.schedule         how long trials take together
     running.outlook          how long a plan takes and what it costs
     running.time_left        how long a run still takes

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import Study
+from test_streams import in_a_terminal
 
 from study.running.known_times import Known, Takes
 from study.running.outlook import END_SECONDS, RAY_SECONDS, WORKER_SECONDS, outlook
@@ -173,7 +174,7 @@ def test_a_training_of_ones_own_says_how_its_work_grows(study: Study) -> None:
         "    def step(self, t):\n        time.sleep(0.01)\n        return {'loss': 1.0}\n\n"
         "STUDY = study.Study(title='Own', training=Own, arms={'a': {}})\n"
     )
-    done = study("tune", "own.py", "--seeds", "1", "--in-process")
+    done = study("tune", "own.py", "--seeds", "1")
     assert done.returncode == 0, done.stderr
     same, twice = (
         json.loads(study("plan", "own.py", "--seeds", "2", "--json", *more).stdout)["outlook"]
@@ -230,4 +231,27 @@ def test_some_steps_tell_of_trials_that_nobody_trained(study: Study, tiny_study:
     assert 0 < found["core_hours"] * 3600 < 600
     assert found["disk_bytes"] > 4 * 2000
     assert "counts a seed 0: can't be measured:" in done.stderr
-    assert not (study.folder / "results").exists()
+    assert {path.name for path in (study.folder / "results").iterdir()} == {"measured"}
+
+
+def test_what_was_measured_is_known_to_the_run_after_it(study: Study, tiny_study: Path) -> None:
+    def told(*words: str) -> tuple[int, int, int, float]:
+        done = study("plan", str(tiny_study), "--seeds", "2", "--json", *words)
+        found = json.loads(done.stdout)["outlook"]
+        return found["measured"], found["stored"], found["unknown"], found["core_hours"]
+
+    *counts, hours = told("--measure")
+    assert counts == [4, 0, 0]
+    assert told() == (4, 0, 0, hours)
+    assert told("--cpus-per-trial", "2")[:3] == (0, 0, 4), "with other threads it takes another time"
+    kept = {path: path.read_text() for path in (study.folder / "results/measured").iterdir()}
+    for path, damage in zip(kept, ("{}", ""), strict=True):
+        path.write_text(damage)
+    assert told()[:3] == (0, 0, 4), "it can be measured again"
+    for path, content in kept.items():
+        path.write_text(content)
+    assert "No study has been run" in study("status").stdout
+    code, shown = in_a_terminal(study, "tune", str(tiny_study), "--seeds", "1")
+    assert (code, "starting" in shown) == (0, False)
+    assert re.search(r"0/2 trials, about \d+ s left", shown)
+    assert told()[:3] == (0, 2, 0), "finished trials say more"

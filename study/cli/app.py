@@ -128,9 +128,10 @@ def plan(
 ) -> None:
     """Show what `study tune` with the same words would train, how long that takes and what it costs.
 
-    It writes nothing to the storage. `at once` is how many such trials run at once here or, with --address, on the
-    cluster as it is. Where there is a GPU, `auto` measures their shares, which takes some seconds. How long trials take
-    is known from such trials in the storage; of others, --measure does some steps.
+    Data that is not there is downloaded; nothing else is written but what --measure finds, to the storage. `at once` is
+    how many such trials run at once here or, with --address, on the cluster as it is. Where there is a GPU, `auto`
+    measures their shares, which takes some seconds. How long trials take is known from such trials in the storage; of
+    others, --measure does some steps.
 
     Examples:
 

@@ -122,7 +122,7 @@ def _print_outlook(preview: Preview, made: Plan, price_per_hour: float | None, m
         rows.append([f"price, at {price_per_hour:g} an hour", _amount(price)])
     if rows:
         table(["takes", "about"], rows)
-        sources = {"such trials in the storage": outlook.stored, "some steps measured now": outlook.measured}
+        sources = {"such trials in the storage": outlook.stored, "measured steps": outlook.measured}
         said = [f"{n:,} from {source}" for source, n in sources.items() if n]
         say(f"Known of {pending - len(outlook.unknown):,} of {pending:,} trials: {', '.join(said)}.")
     if outlook.unknown:

@@ -9,10 +9,11 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from inspect import getattr_static
-from typing import Any, NamedTuple
+from typing import Any
 
 from study.plan import Plan, Trial
 from study.provenance import cpu_model, hardware
+from study.running.measured_times import Takes, remember, remembered
 from study.running.resources import Resources
 from study.store.files import StorageError
 from study.store.records import Damaged
@@ -27,25 +28,22 @@ EMPTY_CURVE_BYTES = 2000
 # The name of a training, its hyperparameters but for those that leave the load as it is, the fingerprint of its data,
 # its threads, the device.
 Load = tuple[str, str, str, int, str]
-
-
-class Takes(NamedTuple):
-    """What a trial takes: seconds of training, and bytes of its result and curve in the storage."""
-
-    seconds: float
-    disk_bytes: int
+# What a trial is asked for by: its training, its config (which the trials of an arm share), its share of a node.
+Asked = tuple[str, int, Resources]
 
 
 @dataclass
 class Known:
     """takes: by key, what a trial takes. ratios: what single ones took, of the median of those with the same load.
 
-    scaled: whether some of it comes from trials with more or with less work. cut_short: whether there are finished
-    trials of others that were not looked at, for want of time.
+    measured: how many of them by some of their steps. roughly: whether some of it comes from those, or from trials with
+    more or with less work. cut_short: whether there are finished trials of others that were not looked at, for want of
+    time.
     """
 
     takes: dict[str, Takes] = field(default_factory=dict)
-    scaled: bool = False
+    measured: int = 0
+    roughly: bool = False
     ratios: list[float] = field(default_factory=list)
     cut_short: bool = False
 
@@ -64,38 +62,74 @@ class _Like:
 Finished = dict[Load, dict[str, _Like]]
 
 
-def known(plan: Plan, store: TrialStore, shares: Mapping[str, Resources], here: bool) -> Known:
-    """What the trials to train will take, as far as finished trials with the same load tell.
+def known(
+    plan: Plan, store: TrialStore, shares: Mapping[str, Resources], here: bool, anew: bool = False
+) -> Known:
+    """What the trials to train will take, as far as finished trials with the same load tell, or steps measured before.
 
     Those are of the same training, data and hyperparameters, but for those in `Training.same_load`; where these change
     its work, the time is scaled with it, if the training says what its work is (`Training.cost`). They ran with as many
     threads, on a processor and on a GPU like this machine's (`here`) or on any that has a GPU if this has (a cluster).
+    Steps that were measured before don't count where they are to be measured `anew`.
     """
-    # The trials of an arm share their config.
-    asked: dict[tuple[str, int, Resources], tuple[Load, dict[str, Any]]] = {}
-    gpu = _gpu() if here and any(share.gpus for share in shares.values()) else "any"
-    for trial in plan.pending:
-        same = trial.training, id(trial.config), shares[trial.key]
-        if same not in asked:
-            config, device = trial.config.model_dump(mode="json"), gpu if shares[trial.key].gpus else "cpu"
-            kind = plan.trainings[trial.training]
-            threads = shares[trial.key].threads
-            asked[same] = (trial.training, _kept(kind, config), trial.data, threads, device), config
+    asked = _asked(plan, shares, here)
     found, finished = Known(), Finished()
     if asked:
         found.cut_short = _read(plan, store, {load for load, _ in asked.values()}, here, finished)
-    known_here: dict[tuple[str, int, Resources], Takes | None] = {}
+    told: dict[Asked, tuple[Takes | None, bool, bool]] = {}
     for trial in plan.pending:
-        same = trial.training, id(trial.config), shares[trial.key]
-        if same not in known_here:
+        same = _same(trial, shares)
+        if same not in told:
             load, config = asked[same]
-            known_here[same], scaled = _taken(plan, trial, finished.get(load, {}), config)
-            found.scaled = found.scaled or scaled
-        if (takes := known_here[same]) is not None:
+            like = finished.get(load, {})
+            steps = None if anew or _text(config) in like else remembered(store, _kind(load, config, here))
+            takes, scaled = (steps, False) if steps else _taken(plan, trial, like, config)
+            told[same] = takes, scaled, steps is not None
+        takes, scaled, measured = told[same]
+        if takes is not None:
             found.takes[trial.key] = takes
+        found.measured += measured
+        found.roughly = found.roughly or scaled or measured
     several = [one.seconds for like in finished.values() for one in like.values() if len(one.seconds) > 1]
     found.ratios = [seconds / statistics.median(every) for every in several for seconds in every]
     return found
+
+
+def keep_measured(
+    plan: Plan, store: TrialStore, shares: Mapping[str, Resources], here: bool, took: Mapping[str, Takes]
+) -> None:
+    """Let the storage know what pending trials take, by key, so that `known` tells it. Raises StorageError."""
+    asked = _asked(plan, shares, here)
+    of = {_same(trial, shares): took[trial.key] for trial in plan.pending if trial.key in took}
+    for same, takes in of.items():
+        remember(store, _kind(*asked[same], here), takes)
+
+
+def _same(trial: Trial, shares: Mapping[str, Resources]) -> Asked:
+    return trial.training, id(trial.config), shares[trial.key]
+
+
+def _asked(
+    plan: Plan, shares: Mapping[str, Resources], here: bool
+) -> dict[Asked, tuple[Load, dict[str, Any]]]:
+    """Of the pending trials, what their time depends on, and their config."""
+    asked: dict[Asked, tuple[Load, dict[str, Any]]] = {}
+    gpu = _gpu() if here and any(share.gpus for share in shares.values()) else "any"
+    for trial in plan.pending:
+        if (same := _same(trial, shares)) not in asked:
+            config, share = trial.config.model_dump(mode="json"), shares[trial.key]
+            kept, device = _kept(plan.trainings[trial.training], config), gpu if share.gpus else "cpu"
+            asked[same] = (trial.training, kept, trial.data, share.threads, device), config
+    return asked
+
+
+def _kind(load: Load, config: dict[str, Any], here: bool) -> dict[str, Any]:
+    """What a measurement's record says it is of."""
+    training, _, data, threads, device = load
+    cpu = cpu_model() if here else "any"
+    return {
+        "training": training, "config": config, "data": data, "threads": threads, "device": device, "cpu": cpu,
+    }  # fmt: skip
 
 
 def _taken(

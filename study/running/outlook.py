@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from study.running.known_times import Known, Takes
+from study.running.known_times import Known
+from study.running.measured_times import Takes
 from study.running.resources import Node, Resources
 from study.running.schedule import about_until_done, seconds_until_done
 
@@ -59,7 +60,7 @@ def outlook(
     there = [key for key in trials if key in takes]
     unknown = tuple(key for key in trials if key not in takes)
     around = RAY_SECONDS + WORKER_SECONDS + END_SECONDS if trials else 0.0
-    low, high = _spread(known.ratios, known.scaled or bool(measured))
+    low, high = _spread(known.ratios, known.roughly or bool(measured))
     seconds = None
     if not unknown:
         until_done = seconds_until_done if len(trials) <= MANY else about_until_done
@@ -76,8 +77,8 @@ def outlook(
         machine_hours=None if seconds is None else (around + seconds) / 3600 * len(nodes),
         disk_bytes=sum(takes[key].disk_bytes for key in there),
         unknown=unknown,
-        stored=len(there) - len(measured),
-        measured=len(measured),
+        stored=len(there) - len(measured) - known.measured,
+        measured=len(measured) + known.measured,
     )
 
 

@@ -1,6 +1,6 @@
 """A short measurement of trials: some steps of each kind, as many side by side as will run together.
 
-It runs on the nodes that would train them, through Ray, and leaves nothing in the storage.
+It runs on the nodes that would train them, through Ray.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from study import own_code
 from study.errors import StudyError
 from study.plan import Plan, Trial
 from study.running import allocator
-from study.running.known_times import Takes
+from study.running.measured_times import Takes
 from study.running.prepare import Prepared
 from study.running.resources import Node, Resources
 from study.running.trial_run import TrialRun
