@@ -128,6 +128,10 @@ class Study:
         whole = {**self.environment, **environment}
         if forked.can_be_forked(whole):
             return forked.run(words, self.folder, whole, HANG)
+        return self.anew(*words, **environment)
+
+    def anew(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """In an interpreter that is started for it, as users do."""
         process = self.begin(*words, **environment)
         out, err = process.communicate(timeout=HANG)
         return subprocess.CompletedProcess(words, process.returncode, out, err)

@@ -1,12 +1,14 @@
 """Commands of `study` in processes that are forked from one that has imported what they import.
 
 Importing torch, Ray and pandas is most of a short command, and the tests run hundreds. All else is as in a new
-interpreter: a process and group of its own, its arguments, environment, folder and streams.
+interpreter: a process and group of its own, its arguments, environment, folder and streams. The fork servers of their
+runs are forked, too (forked_servers.py).
 """
 
 from __future__ import annotations
 
 import atexit
+import functools
 import multiprocessing
 import os
 import runpy
@@ -21,6 +23,8 @@ from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+import forked_servers
 
 # How the names of variables begin that an interpreter or a library reads once, when it starts or is imported.
 READ_EARLY = (
@@ -54,7 +58,8 @@ def run(
         forkserver.ensure_running()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         streams = [DupFd(out.fileno()), DupFd(err.fileno())]
-        process = _PROCESSES.Process(target=_study, args=(words, str(folder), dict(environment), streams))
+        told = words, str(folder), dict(environment), streams, _servers()[0]
+        process = _PROCESSES.Process(target=_study, args=told)
         process.start()
         process.join(timeout)
         if process.exitcode is None:
@@ -67,7 +72,25 @@ def run(
         return subprocess.CompletedProcess(words, process.exitcode, *texts)
 
 
-def _study(words: tuple[str, ...], folder: str, environment: dict[str, str], streams: list[Any]) -> None:
+@functools.cache
+def _servers() -> tuple[str, subprocess.Popen[bytes]]:
+    """Where the process is asked that forks servers, and itself, which ends with this one."""
+    address = f"{tempfile.mkdtemp()}/servers"
+    words = [sys.executable, str(Path(__file__).with_name("forked_servers.py")), address]
+    process = subprocess.Popen(
+        words,
+        env={**ENVIRONMENT, **forked_servers.fork_server.NO_THREADS},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout
+    assert process.stdout.readline(), "no fork servers"
+    return address, process
+
+
+def _study(
+    words: tuple[str, ...], folder: str, environment: dict[str, str], streams: list[Any], servers: str
+) -> None:
     """In the fork: the command itself."""
     os.setsid()
     for number, stream in enumerate(streams, 1):
@@ -78,6 +101,7 @@ def _study(words: tuple[str, ...], folder: str, environment: dict[str, str], str
     tests = str(Path(__file__).parent)
     sys.path[:] = [folder, *(place for place in sys.path if place and not place.startswith(tests))]
     sys.argv[1:] = words
+    forked_servers.fork_server.subprocess = forked_servers.begun_at(servers)  # type: ignore[assignment]
     sys.modules.pop("study.__main__", None)  # or runpy warns
     sys.dont_write_bytecode |= "PYTHONDONTWRITEBYTECODE" in environment
     try:

@@ -79,7 +79,7 @@ STUDY = study.Study(title="Kills", training=Kills, arms={"a": {}})
 def seen(study: Study, *words: str, **environment: str) -> list[dict[str, Any]]:
     """What the trials of a study of one arm found in their processes."""
     (study.folder / "looks.py").write_text(LOOKS)
-    done = study("tune", "looks.py", *words, **environment)
+    done = study.anew("tune", "looks.py", *words, **environment)
     assert done.returncode == 0, done.stderr
     return [json.loads(path.read_text()) for path in study.folder.glob("*.json")]
 
@@ -106,7 +106,7 @@ def test_a_worker_is_forked_and_has_what_ray_s_own_have(study: Study) -> None:
 
 def test_where_the_server_dies_workers_start_as_ray_s_own(study: Study) -> None:
     (study.folder / "kills.py").write_text(KILLS)
-    done = study("tune", "kills.py", "--seeds", "2", "--max-failures", "5")
+    done = study.anew("tune", "kills.py", "--seeds", "2", "--max-failures", "5")
     assert done.returncode == 0, done.stderr
     assert (study.folder / "killed").exists()
 
