@@ -148,6 +148,7 @@ verdicts of the store's plain files. What each module is for, from the bottom up
     serve.server             starts and ends them
     serve.beside             the same for the time of a run
     api                      run() for notebooks and scripts
+    trained_trial            a trained training, loaded
     cli.app                  list, plan, tune
     cli.own                  new, check
     cli.results              status, report, verify, infer, compare
@@ -191,6 +192,7 @@ if TYPE_CHECKING:
     from study.functions import function
     from study.metric import Metric, higher, lower
     from study.seeds import generator, order
+    from study.trained_trial import trained
     from study.training import Config, Cost, Training, added
 
 __version__ = "0.2.0"
@@ -224,6 +226,7 @@ __all__ = [
     "order",
     "rougher",
     "run",
+    "trained",
 ]
 
 
@@ -244,6 +247,7 @@ _HOMES = {
     **dict.fromkeys(("Metric", "higher", "lower"), "metric"),
     "generator": "seeds",
     "order": "seeds",
+    "trained": "trained_trial",
     **dict.fromkeys(("Config", "Cost", "Training", "added"), "training"),
 }  # fmt: skip
 

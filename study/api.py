@@ -76,6 +76,8 @@ def tune(
     ):
         said = f"{', '.join(anew)} can't be continued: a trial that is killed starts anew."
         console.print(styled(said), highlight=False)
+    if options.keep_weights:
+        _say_what_is_not_kept(plan, store, console)
     events = None
     if options.tensorboard:
         from study.running.live_events import LiveEvents
@@ -116,6 +118,17 @@ def tune(
             for key in one.stored.union(*map(searched_keys, one.records)) & finished:
                 events.write(key)
     return outcome
+
+
+def _say_what_is_not_kept(plan: Plan, store: TrialStore, console: Console) -> None:
+    """Of trials that were trained before, and of those that have no state."""
+    kinds = plan.trainings
+    if without := [name for name, kind in kinds.items() if not kind.continues]:
+        console.print(styled(f"--keep-weights: {', '.join(without)}: has no state that could be kept"))
+    continues = {key for key in plan.stored if kinds[plan.trials[key].training].continues}
+    if lacking := continues - store.with_trained():
+        said = f"--keep-weights: {len(lacking)} stored trials were trained without it, or diverged"
+        console.print(styled(f"{said}; --fresh trains all again, to the same bits"))
 
 
 def _check_schedulable(plan: Plan, scheduler: str) -> None:

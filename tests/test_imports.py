@@ -31,7 +31,7 @@ ROOMS = [
     {"rounds"},
     {"running"},
     {"request", "status", "check", "check_process", "new"},
-    {"api", "serve"},
+    {"api", "serve", "trained_trial"},
     {"cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}

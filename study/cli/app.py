@@ -27,6 +27,7 @@ from study.cli.options import (
     Fresh,
     GpusPerTrial,
     InProcess,
+    KeepWeights,
     MaxConcurrent,
     MaxFailures,
     MaxSeeds,
@@ -189,6 +190,7 @@ def tune(
     max_failures: MaxFailures = 2,
     scheduler: SchedulerOption = None,
     tensorboard: TensorBoard = False,
+    keep_weights: KeepWeights = False,
     in_process: InProcess = False,
     serve: Serve = False,
     port: Port = 8080,
@@ -229,6 +231,7 @@ def tune(
         max_failures=max_failures,
         scheduler=scheduler,
         tensorboard=tensorboard,
+        keep_weights=keep_weights,
         in_process=in_process,
     )
     if address is None and (cpus_per_trial, gpus_per_trial) != (None, "auto"):

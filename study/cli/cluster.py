@@ -17,6 +17,7 @@ from study.cli.options import (
     Fresh,
     GpusPerTrial,
     JobServer,
+    KeepWeights,
     MaxConcurrent,
     MaxFailures,
     MaxSeeds,
@@ -91,6 +92,7 @@ def submit(
     max_failures: MaxFailures = 2,
     scheduler: SchedulerOption = None,
     tensorboard: TensorBoard = False,
+    keep_weights: KeepWeights = False,
 ) -> None:
     """Train studies on a cluster: `study tune` there, with the same words. Returns once it is accepted.
 
@@ -117,6 +119,7 @@ def submit(
         max_failures=max_failures,
         scheduler=scheduler,
         tensorboard=tensorboard,
+        keep_weights=keep_weights,
     )
     loaded = {name: searches.asked(study, budget, sampler) for name, study in load_all(studies).items()}
     plan = jobs.planned(

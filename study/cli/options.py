@@ -157,6 +157,10 @@ TensorBoard = Annotated[
     bool,
     typer.Option("--tensorboard", help="Write TensorBoard's event files into the storage, while trials run."),
 ]
+KeepWeights = Annotated[
+    bool,
+    typer.Option("--keep-weights", help="Keep what each trial has learned, for `study.trained` in Python."),
+]
 
 
 # Short forms of --set for hyperparameters that many trainings have.

@@ -46,13 +46,15 @@ WAITS = {**NOTHING_TRAINED, "done": False, "whole": False, "percent": 0.0, "wait
 class Settings:
     """What all attempts of a run have in common; durations in seconds, `commit` is the git commit.
 
-    `at_tenths`: reports come at each tenth of the steps too, for a scheduler.
+    `at_tenths`: reports come at each tenth of the steps too, for a scheduler. `keep_weights`: the state after the last
+    step stays in the store.
     """
 
     commit: str | None = None
     checkpoint_seconds: float = 10.0
     trial_timeout: float | None = None
     at_tenths: bool = False
+    keep_weights: bool = False
 
 
 class Attempt:
@@ -133,6 +135,8 @@ class Attempt:
                     break
             if self._at_its_end(run) and not run.done:
                 self._keep(run)
+            if run.done:
+                self._keep_trained(run)
             result = self._result(run) if run.done else None
         watched = run.history.value(self._trial.watched)
         report = {
@@ -235,6 +239,14 @@ class Attempt:
             )
         self._store.save_checkpoint(self._trial.key, state)
         self._saved_step = run.step
+
+    def _keep_trained(self, run: TrialRun) -> None:
+        """Keep its last state where that was asked for; where it fails, the result is stored all the same."""
+        if self._settings.keep_weights and self._kind.continues and not run.diverged:
+            try:
+                self._store.save_trained(self._trial.key, run.state())
+            except StudyError as error:
+                self._notes = [*self._notes, f"its weights are not kept: {error}"]
 
     def _result(self, run: TrialRun) -> dict[str, Any]:
         return outcome.result(self._trial, run, self._started, self._share.threads, self._settings.commit)

@@ -25,6 +25,7 @@ class Options(BaseModel):
     scheduler: "asha", "hyperband" or "median" stops trials early that fall behind in the metric that the training
         watches.
     tensorboard: write TensorBoard's event files into the storage.
+    keep_weights: keep each trial's state after its last step, for `study.trained`.
     in_process: train one trial after the other in this process, without Ray: for debuggers, and for small studies.
 
     A result is the same to the bit on the same device with the same number of threads, to rounding elsewhere. Raises
@@ -42,6 +43,7 @@ class Options(BaseModel):
     max_failures: Annotated[int, Field(ge=0)] = 2
     scheduler: Literal["asha", "hyperband", "median"] | None = None
     tensorboard: bool = False
+    keep_weights: bool = False
     in_process: bool = False
 
     def __init__(self, **fields: Any) -> None:

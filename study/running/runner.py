@@ -212,4 +212,5 @@ def settings(options: Options) -> Settings:
         options.checkpoint_every,
         options.trial_timeout,
         at_tenths=options.scheduler is not None,
+        keep_weights=options.keep_weights,
     )

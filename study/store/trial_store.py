@@ -3,7 +3,8 @@
     studies/<name>.json           a study as last run: arms, seeds, keys, published, claims
     trials/<key>/curve.parquet    step, and a column for each metric, null where it was not measured
     trials/<key>/result.json      config, metrics, provenance; written last: it commits the trial
-    trials/<key>/checkpoint.pt    only while unfinished: a sha256 (32 bytes), then TrialRun.state()
+    trials/<key>/trained.pt       only where weights are kept: a sha256 (32 bytes), then the last TrialRun.state()
+    trials/<key>/checkpoint.pt    only while unfinished: the same of the last step that was saved
     trials/<key>/running.json     only while it is trained: how far it is (running_file.py)
     trials/<key>/stopped.json     only if it was stopped early, or waits for its population: where and why
     trials/<key>/error.txt        only after a failure: the traceback
@@ -38,7 +39,8 @@ from study.store.local_files import Listed
 from study.store.records import RESULT, STOPPED, STUDY, Damaged, NewerFormat, decoded, encoded
 
 COMMITTED = {"curve.parquet", "result.json"}
-OURS = COMMITTED | {"checkpoint.pt", "running.json", "stopped.json", "error.txt", "lock"}
+KEPT = COMMITTED | {"trained.pt"}
+OURS = KEPT | {"checkpoint.pt", "running.json", "stopped.json", "error.txt", "lock"}
 # What a process writes into an object store to see whether it can; its number follows.
 PROBE = ".write-test-"
 # An object store answers many at once; what a disk has, one processor reads anyway.
@@ -250,7 +252,14 @@ class TrialStore:
 
     def save_checkpoint(self, key: str, state: bytes) -> None:
         """Keep an unfinished trial's state, in place of an older one."""
-        self.files.write(f"trials/{key}/checkpoint.pt", hashlib.sha256(state).digest() + state)
+        self._save_state(f"trials/{key}/checkpoint.pt", state)
+
+    def save_trained(self, key: str, state: bytes) -> None:
+        """Keep the state of a trial whose last step is done, before it is committed."""
+        self._save_state(f"trials/{key}/trained.pt", state)
+
+    def _save_state(self, path: str, state: bytes) -> None:
+        self.files.write(path, hashlib.sha256(state).digest() + state)
 
     def copy_checkpoint(self, key: str, other: str) -> None:
         """The other trial goes on from this one's state, where it has none of its own and this one has any."""
@@ -264,7 +273,19 @@ class TrialStore:
 
         Raises Damaged where it is not what was saved, or has more than `most` bytes.
         """
-        content, where = self.content(f"trials/{key}/checkpoint.pt", most)
+        return self._state(f"trials/{key}/checkpoint.pt", most)
+
+    def trained(self, key: str) -> bytes | None:
+        """The state after the last step, or None where it was not kept. Raises Damaged as `checkpoint` does."""
+        return self._state(f"trials/{key}/trained.pt", MOST_CHECKPOINT_BYTES)
+
+    def with_trained(self) -> set[str]:
+        """The keys of the trials whose state after the last step is kept."""
+        found = self.files.names_by_folder("trials")
+        return {key for key, names in found.items() if "trained.pt" in names}
+
+    def _state(self, path: str, most: int) -> bytes | None:
+        content, where = self.content(path, most)
         if content is None:
             return None
         digest, state = content[:32], content[32:]
@@ -319,7 +340,7 @@ def result_of(key: str, content: bytes | None, where: object) -> dict[str, Any]:
 
 def _is_left_over(name: str) -> bool:
     """Whether a file beside a finished trial's is one that a killed process left there."""
-    return name in OURS - COMMITTED or is_temporary(name)
+    return name in OURS - KEPT or is_temporary(name)
 
 
 def open_store(given: str | Path | None = None) -> TrialStore:
