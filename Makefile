@@ -4,6 +4,7 @@
 # make test-cluster  of the tests those of clusters: machines in namespaces, killed, cut off, brought up again (root)
 # make chaos   break real runs hundreds of times, files fifty thousand times, and say what held (1.5 hours);
 #              CHAOS='--seed 1' draws other faults, '--faults 108 --rounds 1' fewer, '--study language_model' breaks another
+# make docs    the documentation as a site, into build/docs
 # make notebook  docs/notebook.ipynb anew, with its outputs
 # make bench   study side by side with Ray Tune, Optuna and a plain script, into build/bench; BENCH=--quick for a
 #              first look; then the whole report, the speed of a step, the cost of a study besides it, of loading
@@ -21,7 +22,7 @@ install = $(PIP) uv && UV_DEFAULT_INDEX="$(INDEX)" UV_HTTP_TIMEOUT=120 UV_HTTP_R
 # Three files of tests at a time, on two cores: most of them wait; the longest, chaos and cluster, are the first in order.
 AT_ONCE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: study report test test-cluster lint notebook screenshots bench chaos lock clean
+.PHONY: study report test test-cluster lint docs notebook screenshots bench chaos lock clean
 
 study: .venv/.installed
 	$(BIN)/study tune network_width --dataset digits --epochs 5 --set batch_size=32 --seeds 3
@@ -39,6 +40,9 @@ lint: .venv/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: .venv/.installed-docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs build/docs
 
 notebook: .venv/.installed-test
 	$(BIN)/python tests/run_notebook.py docs/notebook.ipynb
@@ -75,6 +79,10 @@ lock: .venv/.installed-lock
 
 .venv/.installed-bench: .venv/.installed
 	$(call install,'.[bench]')
+	touch $@
+
+.venv/.installed-docs: .venv/.installed
+	$(call install,'.[docs]')
 	touch $@
 
 .venv/.installed-lock: .venv/.installed

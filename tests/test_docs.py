@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 def blocks(path: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", path.read_text(), re.DOTALL)
+
+
+# Those that the tutorial tells to save.
+FILES: dict[str, str] = dict(
+    re.findall(r"^```python file=(\S+)\n(.*?)^```$", (ROOT / "docs/tutorial.md").read_text(), re.M | re.S)
+)
 
 
 def commands() -> list[str]:
@@ -44,6 +51,9 @@ def clone(finished: Study) -> Study:
     made_storage(
         finished.folder / "results", {"0.001": (0.95, 0.96)}, name="weight_decays", published=published
     )
+    for file, text in FILES.items():
+        (finished.folder / file).write_text(text)
+    made_storage(finished.folder / "results", {"5": (0.25, 0.3), "20": (0.4, 0.3)}, name="trees")
     made = finished("new", "my_study")
     assert made.returncode == 0, made.stderr
     return finished
@@ -63,7 +73,7 @@ def test_every_command_of_the_docs_is_accepted(clone: Study, command: str) -> No
         return
     if words[0] == "new":
         (clone.folder / f"{words[1]}.py").unlink(missing_ok=True)
-    elif words[0] in ("tune", "plan") and not {"--help", "--dataset", "my_study.py"} & {*words}:
+    elif words[0] in ("tune", "plan") and not {"--help", "--dataset", "my_study.py", *FILES} & {*words}:
         # MNIST may not be here, and digits have fewer images to hold out.
         words += ["--dataset", "digits", "--set", "validation_size=300"]
     if words[0] == "tune" and "--help" not in words:
@@ -124,7 +134,23 @@ def test_every_study_of_the_docs_loads(tmp_path: Path, text: str) -> None:
     assert load(tmp_path / "of_the_docs.py").expand()
 
 
-@pytest.mark.parametrize("target", ["study", "report", "test", "lint", "notebook", "bench"])
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    words = ["-m", "sphinx", "--quiet", "--fail-on-warning", "--keep-going", "docs", str(tmp_path / "site")]
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    commands = (tmp_path / "site/commands.html").read_text()
+    assert "--until-decided" in commands
+    assert "study.above" in (tmp_path / "site/api.html").read_text()
+    pages = [path.read_text() for path in (tmp_path / "site").rglob("*.html")]
+    loaded = [
+        link
+        for page in pages
+        for link in re.findall(r'<(?:script|link|img)[^>]* (?:src|href)="([^"]+)', page)
+    ]
+    assert not [link for link in loaded if "//" in link], "a page fetches nothing from elsewhere"
+
+
+@pytest.mark.parametrize("target", ["study", "report", "test", "lint", "docs", "notebook", "bench"])
 def test_targets_of_make_exist(target: str) -> None:
     done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ".venv/bin/" in done.stdout

@@ -79,9 +79,9 @@ def test_an_example_killed_in_the_middle_ends_with_the_same_bits(examples: Study
 
 
 def blocks() -> dict[str, str]:
-    """The files of docs/your-training.md."""
-    text = (ROOT / "docs/your-training.md").read_text()
-    return dict(re.findall(r"^```python file=(\S+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    """The files of the docs that train something of one's own."""
+    texts = [(ROOT / name).read_text() for name in ("docs/tutorial.md", "docs/your-training.md")]
+    return dict(re.findall(r"^```python file=(\S+)\n(.*?)^```$", "\n".join(texts), re.MULTILINE | re.DOTALL))
 
 
 STUDIES = [name for name, text in blocks().items() if "STUDY =" in text]

@@ -95,7 +95,10 @@ def verdicts(found: Sequence[Verdict], json_wanted: bool) -> None:
             say(f"{'':<14}  {comparison}")
         say(f"{'':<14}{explained(verdict)}")
     counts = {kind: sum(verdict.verdict == kind for verdict in found) for kind in VERDICTS}
-    say(f"{len(found)} claims: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()))
+    say(
+        f"{len(found)} claim{'s' * (len(found) != 1)}: "
+        + ", ".join(f"{n} {kind}" for kind, n in counts.items())
+    )
 
 
 def _plain(comparison: Comparison) -> dict[str, object]:
