@@ -80,7 +80,7 @@ def test_an_example_killed_in_the_middle_ends_with_the_same_bits(examples: Study
 
 def blocks() -> dict[str, str]:
     """The files of the docs that train something of one's own."""
-    texts = [(ROOT / name).read_text() for name in ("docs/tutorial.md", "docs/your-training.md")]
+    texts = [(ROOT / name).read_text() for name in ("README.md", "docs/tutorial.md", "docs/your-training.md")]
     return dict(re.findall(r"^```python file=(\S+)\n(.*?)^```$", "\n".join(texts), re.MULTILINE | re.DOTALL))
 
 
