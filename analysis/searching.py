@@ -189,8 +189,9 @@ def said(results: Results, study: str) -> Iterator[str]:
     if generations := search.get("generations"):
         copies = sum(bool(one.get("lineage")) for one in search["suggestions"])
         yield (
-            f"{len(generations[0])} members were trained side by side (pbt), {len(generations)} of 10 tenths so far; "
-            f"{copies} times a copy of a good one went on in the place of one that was worse, or that could not go on."
+            f"{len(generations[0])} members were trained side by side (pbt), {len(generations)} of 10 tenths of their "
+            f"steps; {copies} times a copy of a good one went on in the place of one that was worse, or that could not "
+            "go on."
         )
     others = {"diverged": "diverged", "stopped": "were stopped early", "": "are not over"}
     less = " and ".join(f"{counts[status]} {what}" for status, what in others.items() if status in counts)
