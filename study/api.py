@@ -126,9 +126,10 @@ def _say_what_is_not_kept(plan: Plan, store: TrialStore, console: Console) -> No
     if without := [name for name, kind in kinds.items() if not kind.continues]:
         console.print(styled(f"--keep-weights: {', '.join(without)}: has no state that could be kept"))
     continues = {key for key in plan.stored if kinds[plan.trials[key].training].continues}
-    if lacking := continues - store.with_trained():
-        said = f"--keep-weights: {len(lacking)} stored trials were trained without it, or diverged"
-        console.print(styled(f"{said}; --fresh trains all again, to the same bits"))
+    lacking = [key for key in continues - store.with_trained() if store.result(key)["status"] == "finished"]
+    if lacking:
+        said = f"--keep-weights: {len(lacking)} of the stored trials were trained without it"
+        console.print(styled(f"{said}; with --fresh all of this run are trained again, to the same bits"))
 
 
 def _check_schedulable(plan: Plan, scheduler: str) -> None:

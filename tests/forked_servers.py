@@ -6,6 +6,7 @@ imported whose worker it is.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -45,10 +46,14 @@ class Begun:
         self._server.close()
 
     def terminate(self) -> None:
-        os.kill(self.pid, signal.SIGTERM)
+        self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, kind: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            os.kill(self.pid, kind)
 
     def wait(self, timeout: float) -> None:
         """Until it has ended, and with it its side of the socket."""
@@ -81,7 +86,11 @@ def serve(address: str) -> None:
         print("ready", flush=True)
         while select.select([listener, sys.stdin], [], [])[0] == [listener]:
             client, _ = listener.accept()
-            _, (stdin,), _, _ = socket.recv_fds(client, 1, 1)
+            try:
+                _, (stdin,), _, _ = socket.recv_fds(client, 1, 1)
+            except (OSError, ValueError):  # a test was killed meanwhile
+                client.close()
+                continue
             if not os.fork():
                 break
             os.close(stdin)

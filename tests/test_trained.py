@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 import pytest
 import torch
@@ -101,31 +102,53 @@ def test_what_was_not_kept_is_said(net: Study) -> None:
         study.trained(net.folder / "flat.py", "a", storage=results)
     with pytest.raises(StudyError, match=r"no arm 'fast'; arms: slow, 0.1, far"):
         sums(net, "fast")
-    with pytest.raises(StudyError, match="no seed 7 was trained to its end; seeds: 0"):
+    with pytest.raises(StudyError, match="net slow seed 7: the seeds that were trained to their end are: 0"):
         sums(net, "slow", 7)
+    with pytest.raises(StudyError, match="it diverged, and nothing is kept"):
+        sums(net, "far")
+    with pytest.raises(StudyError, match="net: was not run in"):
+        study.trained(net.folder / "net.py", "slow", storage=net.folder / "elsewhere")
     said = net("tune", "net.py", "flat.py", "--seeds", "1", "--keep-weights", "--in-process")
     assert said.returncode == 0
-    assert "3 stored trials were trained without it, or diverged" in said.stderr
+    assert "2 of the stored trials were trained without it" in said.stderr
     assert "flat: has no state that could be kept" in said.stderr
     fresh = net("tune", "net.py", "--seeds", "1", "--keep-weights", "--fresh", "--in-process")
     assert fresh.returncode == 0
     assert sums(net, "slow") != 0
 
 
-def test_a_training_that_changed_since_gives_no_weights(net: Study) -> None:
+def test_weights_that_are_damaged_or_of_another_trial_are_refused(net: Study) -> None:
     assert net("tune", "net.py", "--seeds", "1", "--keep-weights", "--in-process").returncode == 0
-    kept = next((net.folder / "results").glob("trials/*/trained.pt"))
-    content = kept.read_bytes()
-    for path in (net.folder / "results").glob("trials/*/trained.pt"):
-        path.write_bytes(path.read_bytes()[:-1] + b"x")
+    results = net.folder / "results"
+    lr = {
+        json.loads(path.read_text())["config"]["lr"]: path.with_name("trained.pt")
+        for path in results.glob("trials/*/result.json")
+    }
+    content = lr[0.01].read_bytes()
+    lr[0.1].write_bytes(content)
+    with pytest.raises(
+        StudyError, match=r"0.1 seed 0: the weights that were kept are not those of its result"
+    ):
+        sums(net, 0.1)
+    lr[0.01].write_bytes(content[:-1] + b"x")
     with pytest.raises(StudyError, match="the checksum does not match"):
         sums(net, "slow")
-    kept.write_bytes(content)
+    lr[0.01].write_bytes(content)
+    assert sums(net, "slow") != 3
     other = net.folder / "other" / "net.py"
     other.parent.mkdir()
     other.write_text(NET.replace("randn(16, 3)", "randn(32, 3)"))
     with pytest.raises(StudyError, match="or its data have changed since"):
-        study.trained(other, "slow", storage=net.folder / "results")
+        study.trained(other, "slow", storage=results)
+
+
+def test_the_process_is_left_as_it_was(net: Study) -> None:
+    assert net("tune", "net.py", "--seeds", "1", "--keep-weights", "--in-process").returncode == 0
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    sums(net, "slow")
+    assert torch.equal(torch.rand(3), expected)
 
 
 def test_the_trials_of_a_storage_with_weights_are_removed_whole(net: Study) -> None:

@@ -135,8 +135,6 @@ class Attempt:
                     break
             if self._at_its_end(run) and not run.done:
                 self._keep(run)
-            if run.done:
-                self._keep_trained(run)
             result = self._result(run) if run.done else None
         watched = run.history.value(self._trial.watched)
         report = {
@@ -153,6 +151,8 @@ class Attempt:
             "notes": self._notes,
         }
         if result is not None:
+            if self._settings.keep_weights and self._kind.continues and not run.diverged:
+                self._store.save_trained(self._trial.key, self._state(run))
             self._store.commit(self._trial.key, run.history.columns(), result)
             self._release()
             report |= {"diverged": run.diverged, "reported": run.history.value(self._kind.metrics[0].name)}
@@ -232,21 +232,17 @@ class Attempt:
 
     def _keep(self, run: TrialRun) -> None:
         """The same, or raises StudyError."""
+        self._store.save_checkpoint(self._trial.key, self._state(run))
+        self._saved_step = run.step
+
+    def _state(self, run: TrialRun) -> bytes:
+        """Raises StudyError where it is more than its training says, and so could not be read again."""
         state = run.state()
         if len(state) > self._most_bytes:
             raise StudyError(
                 f"its state has {len(state):,} bytes, more than {self._most_bytes:,}: see Training.most_state_bytes"
             )
-        self._store.save_checkpoint(self._trial.key, state)
-        self._saved_step = run.step
-
-    def _keep_trained(self, run: TrialRun) -> None:
-        """Keep its last state where that was asked for; where it fails, the result is stored all the same."""
-        if self._settings.keep_weights and self._kind.continues and not run.diverged:
-            try:
-                self._store.save_trained(self._trial.key, run.state())
-            except StudyError as error:
-                self._notes = [*self._notes, f"its weights are not kept: {error}"]
+        return state
 
     def _result(self, run: TrialRun) -> dict[str, Any]:
         return outcome.result(self._trial, run, self._started, self._share.threads, self._settings.commit)

@@ -13,7 +13,7 @@ from typing import Any
 
 from study.plan import Plan, Trial
 from study.provenance import cpu_model, hardware
-from study.running.measured_times import Takes, remember, remembered
+from study.running.measured_times import Takes, names, remember, remembered
 from study.running.resources import Resources
 from study.store.files import StorageError
 from study.store.records import Damaged
@@ -76,15 +76,18 @@ def known(
     found, finished = Known(), Finished()
     if asked:
         found.cut_short = _read(plan, store, {load for load, _ in asked.values()}, here, finished)
+    kept = set() if anew else names(store)
     told: dict[Asked, tuple[Takes | None, bool, bool]] = {}
     for trial in plan.pending:
         same = _same(trial, shares)
         if same not in told:
             load, config = asked[same]
             like = finished.get(load, {})
-            steps = None if anew or _text(config) in like else remembered(store, _kind(load, config, here))
-            takes, scaled = (steps, False) if steps else _taken(plan, trial, like, config)
-            told[same] = takes, scaled, steps is not None
+            takes, scaled = _taken(plan, trial, like, config)
+            steps = None
+            if takes is None or scaled:  # no such trial has finished
+                steps = remembered(store, _kind(load, config, here), kept)
+            told[same] = steps or takes, scaled and not steps, steps is not None
         takes, scaled, measured = told[same]
         if takes is not None:
             found.takes[trial.key] = takes

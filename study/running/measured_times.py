@@ -37,6 +37,7 @@ class MeasuredRecord(FileRecord):
     disk_bytes: Count
 
 
+FOLDER = "measured"
 MEASURED: TypeAdapter[Any] = TypeAdapter(MeasuredRecord)
 
 
@@ -45,8 +46,20 @@ def remember(store: TrialStore, kind: dict[str, Any], takes: Takes) -> None:
     store.files.write(_path(kind), encoded({**kind, **takes._asdict()}))
 
 
-def remembered(store: TrialStore, kind: dict[str, Any]) -> Takes | None:
-    """What was kept of trials of this kind; None also where it can't be read, since it can be measured again."""
+def names(store: TrialStore) -> set[str]:
+    """Those of the files that are kept, for `remembered`."""
+    try:
+        return set(store.files.names(FOLDER))
+    except StorageError:  # the run itself says so
+        return set()
+
+
+def remembered(store: TrialStore, kind: dict[str, Any], kept: set[str]) -> Takes | None:
+    """What was kept of trials of this kind, if its file is among these names; None also where it can't be read, since
+    it can be measured again.
+    """
+    if _name(kind) not in kept:
+        return None
     try:
         content, where = store.content(_path(kind), MOST_RESULT_BYTES)
         record = decoded(content, MEASURED, where)
@@ -56,4 +69,8 @@ def remembered(store: TrialStore, kind: dict[str, Any]) -> Takes | None:
 
 
 def _path(kind: dict[str, Any]) -> str:
-    return f"measured/{hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).hexdigest()}.json"
+    return f"{FOLDER}/{_name(kind)}"
+
+
+def _name(kind: dict[str, Any]) -> str:
+    return f"{hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).hexdigest()}.json"

@@ -275,9 +275,9 @@ class TrialStore:
         """
         return self._state(f"trials/{key}/checkpoint.pt", most)
 
-    def trained(self, key: str) -> bytes | None:
+    def trained(self, key: str, most: int) -> bytes | None:
         """The state after the last step, or None where it was not kept. Raises Damaged as `checkpoint` does."""
-        return self._state(f"trials/{key}/trained.pt", MOST_CHECKPOINT_BYTES)
+        return self._state(f"trials/{key}/trained.pt", most)
 
     def with_trained(self) -> set[str]:
         """The keys of the trials whose state after the last step is kept."""
