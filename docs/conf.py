@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from pydantic import BaseModel
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -58,15 +59,30 @@ def as_rst(app: Sphinx, what: str, name: str, obj: object, options: Any, lines: 
     lines[:] = made
 
 
+def fields(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str, returns: str
+) -> tuple[str, str] | None:
+    """Of a model the names of its fields and their defaults; how a value is checked is no one's first question."""
+    if not (isinstance(obj, type) and issubclass(obj, BaseModel)):
+        return None
+    shown = [
+        name if field.is_required() else f"{name}={'...' if field.default_factory else repr(field.default)}"
+        for name, field in obj.model_fields.items()
+    ]
+    return f"(*, {', '.join(shown)})" if shown else "()", returns
+
+
 class Commands(SphinxDirective):
     """Every command of `study` with its options, as typer tells them."""
 
     def run(self) -> list[nodes.Node]:
         words = [sys.executable, "-m", "typer", "study.cli.app", "utils", "docs", "--name", "study"]
         told = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT).stdout
-        return self.parse_text_to_nodes(told, allow_section_headings=True)
+        _, _, below = told.partition("\n")  # the heading is the page's own
+        return self.parse_text_to_nodes(below, allow_section_headings=True)
 
 
 def setup(app: Sphinx) -> None:
     app.add_directive("commands", Commands)
     app.connect("autodoc-process-docstring", as_rst)
+    app.connect("autodoc-process-signature", fields)
