@@ -33,7 +33,7 @@ default_role = "code"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 myst_heading_anchors = 3
-nitpicky = False
+smartquotes = False  # or `--measure` in a sentence gets a dash
 # A shell command that holds JSON is not coloured.
 suppress_warnings = ["misc.highlighting_failure"]
 
