@@ -75,11 +75,10 @@ def test_weights_that_are_kept_are_those_of_the_last_step(net: Study) -> None:
     add_to_digest(digest, "", again.weights())
     assert digest.hexdigest() in {store.result(key)["weights_sha256"] for key in store.states().finished}
     assert not store.states().littered
-    assert net("verify").returncode in (0, 2)
     assert len(store.with_trained()) == 4, "nothing of the arm that diverges"
 
 
-def test_kept_weights_are_the_same_after_a_stop_and_in_this_process(net: Study) -> None:
+def test_kept_weights_are_the_same_through_ray_and_in_one_process(net: Study) -> None:
     words = ("net.py", "--seeds", "1", "--keep-weights")
     assert net("tune", *words, "--storage", "ray").returncode == 0
     assert net("tune", *words, "--storage", "here", "--in-process").returncode == 0
